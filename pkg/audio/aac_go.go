@@ -20,8 +20,12 @@ type goAAC struct {
 	config    []byte
 }
 
-// NewAACEncoder returns an encoder for mono PCM of the given rate in Hz.
+// NewAACEncoder returns an encoder for mono PCM of the given rate in Hz: one of MPEG-4's from 8,000 to 48,000.
 func NewAACEncoder(inputRate int) (AACEncoder, error) {
+	_, bitRate, err := aacEncoderRate(inputRate)
+	if err != nil {
+		return nil, err
+	}
 	rate := 48000
 	if inputRate%11025 == 0 {
 		rate = 44100
@@ -30,12 +34,8 @@ func NewAACEncoder(inputRate int) (AACEncoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("AAC encoder: %w", err)
 	}
-	config := aac.EncoderConfig{SampleRate: rate, Channels: 1, Coder: aac.CoderNMR, Bitrate: 32000, Cutoff: inputRate / 2}
-	switch {
-	case inputRate > 24000:
-		config.Bitrate, config.Cutoff = 64000, 16000
-	case inputRate > 12000:
-		config.Bitrate = 48000
+	config := aac.EncoderConfig{
+		SampleRate: rate, Channels: 1, Coder: aac.CoderNMR, Bitrate: bitRate, Cutoff: min(inputRate/2, 16000),
 	}
 	encoder, err := aac.NewEncoder(config)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestResamplerKeepsASine(t *testing.T) {
 			if want := rates[1]; abs(len(got)-want) > 1 {
 				t.Errorf("%d samples, want %d", len(got), want)
 			}
-			skip := 2 * r.Delay() // the filter fills
+			skip := 2 * r.Delay()                                    // the filter fills
 			exact := float64(len(r.phases[0])/2) / float64(rates[0]) // seconds
 			want := make([]int16, len(got))
 			for i := range want {
