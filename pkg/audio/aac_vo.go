@@ -14,6 +14,7 @@ typedef struct {
 	VO_AUDIO_CODECAPI api;
 	VO_MEM_OPERATOR memory;
 	VO_HANDLE handle;
+	VO_U32 status; // of the last call
 	short pcm[1024];
 	unsigned char unit[6144 / 8]; // the most that ISO/IEC 14496-3 allows one channel
 } encoder;
@@ -36,15 +37,15 @@ static encoder *encoder_open(int rate, int bit_rate, VO_U32 *status) {
 	return e;
 }
 
-// Takes 1024 samples, leaves the access unit in e->unit and returns its length.
-static int encoder_encode(encoder *e, const short *pcm, VO_U32 *status) {
+// Takes 1024 samples, leaves the access unit in e->unit and returns its length; 0 with e->status after a failure.
+static int encoder_encode(encoder *e, const short *pcm) {
 	VO_CODECBUFFER in = {.Buffer = (VO_PBYTE)e->pcm, .Length = sizeof e->pcm};
 	VO_CODECBUFFER out = {.Buffer = e->unit, .Length = sizeof e->unit};
 	VO_AUDIO_OUTPUTINFO info;
 	memcpy(e->pcm, pcm, sizeof e->pcm);
-	*status = e->api.SetInputData(e->handle, &in);
-	if (!*status) *status = e->api.GetOutputData(e->handle, &out, &info);
-	return *status ? 0 : out.Length;
+	e->status = e->api.SetInputData(e->handle, &in);
+	if (!e->status) e->status = e->api.GetOutputData(e->handle, &out, &info);
+	return e->status ? 0 : out.Length;
 }
 */
 import "C"
@@ -96,10 +97,9 @@ func (e *voAAC) Encode(pcm []int16) ([][]byte, error) {
 	e.pcm = append(e.pcm, pcm...)
 	rest := e.pcm
 	for ; len(rest) >= aacFrame; rest = rest[aacFrame:] {
-		var status C.VO_U32
-		n := C.encoder_encode(e.encoder, (*C.short)(&rest[0]), &status)
-		if status != 0 {
-			return nil, fmt.Errorf("libvo-aacenc fails with error %#x", uint64(status))
+		n := C.encoder_encode(e.encoder, (*C.short)(&rest[0]))
+		if n == 0 {
+			return nil, fmt.Errorf("libvo-aacenc fails with error %#x", uint64(e.encoder.status))
 		}
 		e.out.data = append(e.out.data, unsafe.Slice((*byte)(&e.encoder.unit[0]), n)...)
 		e.out.ends = append(e.out.ends, len(e.out.data))
