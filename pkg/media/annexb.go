@@ -82,6 +82,17 @@ func ContainsKey(codec Codec, nalus [][]byte) bool {
 	return false
 }
 
+// ContainsParameterSets reports whether a decoder of this codec finds among the NAL units every set that it needs.
+func ContainsParameterSets(codec Codec, nalus [][]byte) bool {
+	var found [3]bool
+	for _, nalu := range nalus {
+		if kind := kindOfSet(codec, nalu[0]); kind != notASet {
+			found[kind] = true
+		}
+	}
+	return found[kindSPS] && found[kindPPS] && (found[kindVPS] || codec != CodecH265)
+}
+
 func afterStartCode(accessUnit []byte) []byte {
 	start := bytes.Index(accessUnit, startCode)
 	if start < 0 {

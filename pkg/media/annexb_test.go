@@ -85,16 +85,17 @@ func TestAppendHead(t *testing.T) {
 		codec   Codec
 		key     bool
 		picture bool
+		sets    bool
 	}{
-		{"H.264 key", [][]byte{h264SPSUnit, h264PPSUnit, h264SEIUnit, h264IDRUnit}, CodecH264, CodecH264, true, true},
-		{"H.264 key said to be H.265", [][]byte{h264AUDUnit, h264SPSUnit, h264PPSUnit, h264IDRUnit}, CodecH265, CodecH264, true, true},
-		{"H.264 delta said to be H.265", [][]byte{h264AUDUnit, h264PUnit}, CodecH265, CodecH264, false, true},
-		{"H.264 sets alone", [][]byte{h264SPSUnit, h264PPSUnit}, CodecUnknown, CodecH264, false, false},
-		{"H.265 key", [][]byte{h265VPSUnit, h265SPSUnit, h265PPSUnit, h265SEIUnit, h265IDRUnit}, CodecH265, CodecH265, true, true},
-		{"H.265 key said to be H.264", [][]byte{h265VPSUnit, h265SPSUnit, h265PPSUnit, h265IDRUnit}, CodecH264, CodecH265, true, true},
-		{"H.265 key without sets said to be H.264", [][]byte{h265IDRUnit}, CodecH264, CodecH265, true, true},
-		{"H.265 delta said to be H.264", [][]byte{h265PUnit}, CodecH264, CodecH265, false, true},
-		{"neither", [][]byte{{0x9f, 1, 2}}, CodecH264, CodecH264, false, false},
+		{"H.264 key", [][]byte{h264SPSUnit, h264PPSUnit, h264SEIUnit, h264IDRUnit}, CodecH264, CodecH264, true, true, true},
+		{"H.264 key said to be H.265", [][]byte{h264AUDUnit, h264SPSUnit, h264PPSUnit, h264IDRUnit}, CodecH265, CodecH264, true, true, true},
+		{"H.264 delta said to be H.265", [][]byte{h264AUDUnit, h264PUnit}, CodecH265, CodecH264, false, true, false},
+		{"H.264 sets alone", [][]byte{h264SPSUnit, h264PPSUnit}, CodecUnknown, CodecH264, false, false, true},
+		{"H.265 key", [][]byte{h265VPSUnit, h265SPSUnit, h265PPSUnit, h265SEIUnit, h265IDRUnit}, CodecH265, CodecH265, true, true, true},
+		{"H.265 key said to be H.264", [][]byte{h265VPSUnit, h265SPSUnit, h265PPSUnit, h265IDRUnit}, CodecH264, CodecH265, true, true, true},
+		{"H.265 key without sets said to be H.264", [][]byte{h265IDRUnit}, CodecH264, CodecH265, true, true, false},
+		{"H.265 delta said to be H.264", [][]byte{h265PUnit}, CodecH264, CodecH265, false, true, false},
+		{"neither", [][]byte{{0x9f, 1, 2}}, CodecH264, CodecH264, false, false, false},
 	} {
 		nalus, codec := AppendHead(nil, annexB(c.nalus...), c.hint)
 		if !equalNALUs(nalus, c.nalus) || codec != c.codec {
@@ -105,6 +106,9 @@ func TestAppendHead(t *testing.T) {
 		}
 		if picture := ContainsPicture(codec, nalus); picture != c.picture {
 			t.Errorf("%s: picture %v", c.name, picture)
+		}
+		if sets := ContainsParameterSets(codec, nalus); sets != c.sets {
+			t.Errorf("%s: parameter sets %v", c.name, sets)
 		}
 	}
 }
