@@ -1,0 +1,155 @@
+package signalling
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"multi_process_server/pkg/jt1078"
+	"multi_process_server/pkg/jt808"
+	"multi_process_server/services/jt1078_server/internal/hub"
+)
+
+var _ hub.Commander = (*Commander)(nil)
+
+// Commander takes each command down the road that Config.Mode says. It is safe for concurrent use. With ModeOff its
+// methods do nothing and succeed.
+type Commander struct {
+	Config  Config
+	Gateway *Gateway // nil: there is none
+	Queue   *Queue   // nil: no Redis
+	// Live is where vehicles shall dial with live media. Without a host, a vehicle on the gateway is told the address
+	// that it reached the gateway by.
+	Live    Endpoint
+	Log     zerolog.Logger
+	Metrics prometheus.Registerer
+
+	metrics *commanderMetrics
+}
+
+// Initialize refuses a mode that has no road.
+func (c *Commander) Initialize() error {
+	switch {
+	case c.Config.Mode == ModeBuiltin && c.Gateway == nil:
+		return errors.New("signalling.mode is builtin and gateway.address is empty: set one of them differently")
+	case c.Config.Mode == ModeRedis && c.Queue == nil:
+		return errors.New("signalling.mode is redis and redis.addr is empty: set one of them differently")
+	case c.Config.Mode == ModeRedis && c.Live.Host == "":
+		return errors.New("signalling.mode is redis and public_host is empty: an outside JT/T 808 server must be told where vehicles shall dial")
+	}
+	c.metrics = newCommanderMetrics(c.Metrics)
+	return nil
+}
+
+// Ready is nil when commands have a road. Where the gateway is one, a Redis that is down is no reason not to be ready.
+func (c *Commander) Ready() error {
+	onlyRedis := c.Config.Mode == ModeRedis || c.Config.Mode == ModeAuto && c.Gateway == nil
+	if onlyRedis && c.Queue != nil {
+		return c.Queue.Ready()
+	}
+	return nil
+}
+
+// Roads: a metric's label.
+const (
+	roadBuiltin = "builtin"
+	roadRedis   = "redis"
+	roadNone    = "none"
+)
+
+// road chooses for one vehicle. With ModeOff there is none, and no error.
+func (c *Commander) road(sim jt1078.SIM) (string, error) {
+	switch c.Config.Mode {
+	case ModeOff:
+		return roadNone, nil
+	case ModeBuiltin:
+		return roadBuiltin, nil
+	case ModeRedis:
+		return roadRedis, nil
+	}
+	switch {
+	case c.Gateway != nil && c.Gateway.Online(sim):
+		return roadBuiltin, nil
+	case c.Queue != nil && c.Live.Host == "":
+		return roadNone, fmt.Errorf("%w, and public_host is empty, so an outside JT/T 808 server cannot be told where the vehicle shall dial", ErrOffline)
+	case c.Queue != nil:
+		return roadRedis, nil
+	case c.Gateway == nil:
+		return roadNone, fmt.Errorf("%w: there is neither a gateway (gateway.address) nor a Redis (redis.addr) to command it by", hub.ErrUnreachable)
+	}
+	return roadNone, fmt.Errorf("%w on %s; connect it there, or set redis.addr where another JT/T 808 server has it", ErrOffline, c.Gateway.Config.Address)
+}
+
+// StartLive implements hub.Commander.
+func (c *Commander) StartLive(ctx context.Context, id jt1078.StreamID, stream hub.Substream) (acknowledged bool, err error) {
+	road, err := c.do(ctx, "live_start", id, func(road string) error {
+		if road == roadRedis {
+			return c.Queue.StartLive(ctx, id, jt808.StreamType(stream), c.Live)
+		}
+		dial := c.Live
+		if dial.Host == "" {
+			host, ok := c.Gateway.LocalHost(id.SIM)
+			if !ok {
+				return ErrOffline
+			}
+			dial.Host = host
+		}
+		return c.Gateway.Command(ctx, id.SIM, &jt808.LiveStart{
+			Host: dial.Host, TCPPort: dial.Port, Channel: id.Channel, Media: jt808.MediaAV, Stream: jt808.StreamType(stream),
+		})
+	})
+	return err == nil && road == roadBuiltin, err
+}
+
+// StopLive implements hub.Commander.
+func (c *Commander) StopLive(ctx context.Context, id jt1078.StreamID, stream hub.Substream) error {
+	_, err := c.do(ctx, "live_stop", id, func(road string) error {
+		if road == roadRedis {
+			return c.Queue.StopLive(ctx, id, jt808.StreamType(stream), c.Live)
+		}
+		return c.Gateway.Command(ctx, id.SIM, &jt808.LiveControl{
+			Channel: id.Channel, Command: jt808.ControlClose, Close: jt808.CloseAll, Stream: jt808.StreamType(stream),
+		})
+	})
+	return err
+}
+
+// do runs one command down its road, measures it and tells of it.
+func (c *Commander) do(ctx context.Context, name string, id jt1078.StreamID, run func(road string) error) (road string, err error) {
+	started := time.Now()
+	road, err = c.road(id.SIM)
+	if err == nil && road != roadNone {
+		err = run(road)
+		c.metrics.seconds.WithLabelValues(road).Observe(time.Since(started).Seconds())
+	}
+	result := resultOf(err)
+	c.metrics.commands.WithLabelValues(road, name, result).Inc()
+	c.Log.Debug().Err(err).Stringer("sim", id.SIM).Uint8("channel", id.Channel).Str("command", name).Str("road", road).
+		Dur("took", time.Since(started)).Msg("command " + result)
+	return road, err
+}
+
+// resultOf is a metric's label.
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrQueueFull):
+		return "queue_full"
+	case errors.Is(err, ErrQueueDown):
+		return "queue_down"
+	case errors.Is(err, hub.ErrUnreachable):
+		return "offline"
+	case errors.Is(err, hub.ErrRefused):
+		return "refused"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no_reply"
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	}
+	return "error"
+}

@@ -1,0 +1,34 @@
+package signalling
+
+import (
+	"context"
+	"fmt"
+
+	"multi_process_server/pkg/jt808"
+	"multi_process_server/services/jt1078_server/internal/hub"
+)
+
+var (
+	// ErrOffline: the vehicle is not connected, or its connection ended before the reply. It is hub.ErrUnreachable.
+	ErrOffline = fmt.Errorf("%w: it is not connected to the gateway", hub.ErrUnreachable)
+	// ErrTimeout: the vehicle is connected and did not reply to any attempt. It may obey all the same, so it is what a
+	// context's end is: context.DeadlineExceeded.
+	ErrTimeout = fmt.Errorf("the vehicle did not reply: %w", context.DeadlineExceeded)
+	// ErrQueueFull: nobody drains the queue. It is hub.ErrUnreachable.
+	ErrQueueFull = fmt.Errorf("%w: nobody takes commands from the Redis list %s; is the JT/T 808 server running?", hub.ErrUnreachable, QueueKey)
+	// ErrQueueDown: Redis cannot be reached, or refuses. It is hub.ErrUnreachable.
+	ErrQueueDown = fmt.Errorf("%w: Redis, which takes the commands, cannot be used", hub.ErrUnreachable)
+)
+
+// RejectedError is a vehicle's reply that is not "ok". It is hub.ErrRefused.
+type RejectedError struct {
+	Command jt808.MessageID
+	Result  jt808.Result
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("the vehicle refused %s: %s", e.Command, e.Result)
+}
+
+// Is makes errors.Is(err, hub.ErrRefused) true.
+func (e *RejectedError) Is(target error) bool { return target == hub.ErrRefused }
