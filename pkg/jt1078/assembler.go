@@ -73,43 +73,61 @@ func (a *Assembler) Push(p *Packet) (f Frame, ok bool) {
 	a.stats.Packets++
 	i := trackOf(p.DataType)
 	t := &a.tracks[i]
-	a.checkSequence(i, p.Sequence)
+	if !a.sequences.inStep(i, p.Sequence, t.open) {
+		a.checkSequence(i, p.Sequence)
+	}
+	if !t.expects(p) || len(t.buf)+len(p.Body) > a.maxFrame {
+		ok = a.pushSlowly(t, p, &f)
+		return f, ok
+	}
+	// Nearly always the packet is the next of the frame that is open.
+	t.buf = append(t.buf, p.Body...)
+	if p.Subpackage == SubpackageLast {
+		t.open = false
+		a.give(t, &f, t.buf)
+		ok = true
+	}
+	return f, ok
+}
+
+// pushSlowly takes the packets that begin a frame, and all that is out of the ordinary. It reports whether it set f.
+func (a *Assembler) pushSlowly(t *track, p *Packet, f *Frame) (ok bool) {
 	if len(p.Body) == 0 {
 		a.stats.EmptyPackets++
 		if p.Subpackage == SubpackageAtomic {
-			return Frame{}, false
+			return false
 		}
 	}
-
-	switch t.place(p) {
-	case placeJoin:
+	place := t.place(p)
+	if place == placeJoin {
 		a.add(t, p.Body)
-		if p.Subpackage == SubpackageLast && !t.byTime {
-			return a.finish(t)
-		}
-		return Frame{}, false
-	case placeOrphan:
-		a.stats.Orphans++
-		f, ok = a.finishUnmarked(t)
-		t.lose(p, ok)
-		return f, ok
+		return p.Subpackage == SubpackageLast && !t.byTime && a.finish(t, f)
 	}
 
-	f, ok = a.finishUnmarked(t)
+	if t.open || t.held {
+		unmarked := t.open
+		if ok = a.finish(t, f); ok && unmarked {
+			a.stats.UnmarkedFrames++
+		}
+	}
+	if place == placeOrphan {
+		a.stats.Orphans++
+		t.lose(p, ok)
+		return ok
+	}
 	ends := p.Subpackage.Ends() && !t.byTime
-	if ends && !ok && len(p.Body) <= a.maxFrame {
-		t.pass(p)
-		return a.give(t, Frame{
-			DataType: p.DataType, PayloadType: p.PayloadType, Timestamp: p.Timestamp, Data: p.Body,
-		})
+	if ends && !ok && len(p.Body) > 0 && len(p.Body) <= a.maxFrame {
+		t.note(p)
+		a.give(t, f, p.Body)
+		return true
 	}
 	t.begin(p, ok)
 	a.add(t, p.Body)
 	t.open, t.held = !ends, ends
-	return f, ok
+	return ok
 }
 
-// checkSequence notes what the number of a track's packet says about the packets before it.
+// checkSequence notes what a number that is out of step says about the packets before it.
 func (a *Assembler) checkSequence(i int, number uint16) {
 	t := &a.tracks
 	g := a.sequences.next(i, number, t[i].open, t[trackVideo].open || t[trackAudio].open || t[trackPassthrough].open)
@@ -140,44 +158,34 @@ func (a *Assembler) add(t *track, body []byte) {
 	if len(t.buf)+len(body) > a.maxFrame {
 		a.stats.OversizedFrames++
 		t.damaged, t.oversized = true, true
+		t.buf = nil
 		return
 	}
 	t.buf = append(t.buf, body...)
 }
 
-// finishUnmarked ends the frame that is still there when another begins.
-func (a *Assembler) finishUnmarked(t *track) (Frame, bool) {
-	open := t.open
-	f, ok := a.finish(t)
-	if open && ok {
-		a.stats.UnmarkedFrames++
-	}
-	return f, ok
-}
-
-// finish ends the track's frame and gives it out if it is whole.
-func (a *Assembler) finish(t *track) (Frame, bool) {
-	if !t.open && !t.held {
-		return Frame{}, false
-	}
+// finish ends the frame that is open or held, and gives it out if it is whole.
+func (a *Assembler) finish(t *track, f *Frame) (ok bool) {
 	t.open, t.held = false, false
 	if t.damaged {
 		if !t.oversized {
 			a.stats.DamagedFrames++
 		}
 		t.discontinuity = true
-		return Frame{}, false
+		return false
 	}
 	if len(t.buf) == 0 {
-		return Frame{}, false
+		return false
 	}
-	return a.give(t, Frame{
-		DataType: t.dataType, PayloadType: t.payloadType, Timestamp: t.timestamp, Data: t.buf,
-	})
+	a.give(t, f, t.buf)
+	return true
 }
 
-func (a *Assembler) give(t *track, f Frame) (Frame, bool) {
+// give makes f the track's frame. It goes by pointer because the copies of a returned Frame would cost as much as the
+// rest of a Push.
+func (a *Assembler) give(t *track, f *Frame, data []byte) {
 	a.stats.Frames++
+	f.DataType, f.PayloadType, f.Timestamp = t.dataType, t.payloadType, t.timestamp
 	f.Discontinuity, t.discontinuity = t.discontinuity, false
-	return f, true
+	f.Data = data
 }

@@ -20,8 +20,16 @@ const (
 	MaxStandardBody = 950
 )
 
-// headerSizes by data type, for a six-byte SIM: passthrough has no timestamp, only video has the two intervals.
-var headerSizes = [16]int{DataI: 30, DataP: 30, DataB: 30, DataAudio: 26, DataPassthrough: 18}
+// headerSizes, with a six-byte SIM, by the byte of data type and sub-package mark; 0 where there is no such type or
+// mark. Passthrough has no timestamp, and only video has the two intervals.
+var headerSizes = func() (sizes [256]uint8) {
+	for dataType, size := range []uint8{DataI: 30, DataP: 30, DataB: 30, DataAudio: 26, DataPassthrough: 18} {
+		for mark := range SubpackageMiddle + 1 {
+			sizes[dataType<<4|int(mark)] = size
+		}
+	}
+	return sizes
+}()
 
 // Packet is one packet of a stream (JT/T 1078-2016, 5.5.3, table 19).
 type Packet struct {
@@ -88,7 +96,7 @@ func ParsePacket(b []byte, format SIMFormat, p *Packet) (int, error) {
 	case total == shortHeader || total > len(b):
 		return 0, ErrTruncated
 	}
-	p.decode(b[:total], header, shift)
+	p.decode(b[:total:total], header, shift)
 	return total, nil
 }
 
@@ -104,19 +112,20 @@ func measure(b []byte, shift int) (header, total int) {
 	if len(b) < minHeaderSize+shift {
 		return 0, measureShort(b, shift)
 	}
-	channel, kind := b[14+shift], b[15+shift]
-	if binary.BigEndian.Uint32(b) != magic || b[4] != flags || channel-1 >= MaxChannel || kind&0x0f > 3 {
+	if !isHeader(b, shift) {
 		return 0, notHeader
 	}
-	header = headerSizes[kind>>4]
-	if header == 0 {
-		return 0, notHeader
-	}
-	header += shift
+	header = int(headerSizes[b[15+shift]]) + shift
 	if len(b) < header {
 		return 0, shortHeader
 	}
 	return header, header + int(binary.BigEndian.Uint16(b[header-2:]))
+}
+
+// isHeader checks what can be checked in a header; b has at least minHeaderSize+shift bytes.
+func isHeader(b []byte, shift int) bool {
+	place := b[14+shift:]
+	return binary.BigEndian.Uint64(b)>>24 == magic<<8|flags && place[0]-1 < MaxChannel && headerSizes[place[1]] != 0
 }
 
 // measureShort judges a beginning that is shorter than any header.
@@ -125,7 +134,7 @@ func measureShort(b []byte, shift int) int {
 	if string(b[:n]) != magicBytes[:n] ||
 		len(b) > 4 && b[4] != flags ||
 		len(b) > 14+shift && b[14+shift]-1 >= MaxChannel ||
-		len(b) > 15+shift && (b[15+shift]&0x0f > 3 || headerSizes[b[15+shift]>>4] == 0) {
+		len(b) > 15+shift && headerSizes[b[15+shift]] == 0 {
 		return notHeader
 	}
 	return shortHeader
@@ -133,28 +142,63 @@ func measureShort(b []byte, shift int) int {
 
 // decode fills p from a whole packet that measure has approved.
 func (p *Packet) decode(b []byte, header, shift int) {
-	p.Marker = b[5]&0x80 != 0
-	p.PayloadType = PayloadType(b[5] & 0x7f)
-	p.Sequence = binary.BigEndian.Uint16(b[6:])
-	if shift == 0 {
-		p.SIM = SIM{}
-		copy(p.SIM[4:], b[8:14])
-	} else {
-		copy(p.SIM[:], b[8:18])
-	}
-	p.LongSIM = shift != 0
-	p.Channel = b[14+shift]
-	p.DataType = DataType(b[15+shift] >> 4)
-	p.Subpackage = Subpackage(b[15+shift] & 0x0f)
-	p.Timestamp, p.LastIFrameInterval, p.LastFrameInterval = 0, 0, 0
-	if p.DataType != DataPassthrough {
-		p.Timestamp = binary.BigEndian.Uint64(b[16+shift:])
-		if p.DataType.IsVideo() {
-			p.LastIFrameInterval = binary.BigEndian.Uint16(b[24+shift:])
-			p.LastFrameInterval = binary.BigEndian.Uint16(b[26+shift:])
-		}
-	}
 	p.Body = b[header:]
+	fixed := b
+	if len(b) < maxHeaderSize {
+		var padded [maxHeaderSize]byte
+		copy(padded[:], b)
+		fixed = padded[:]
+	}
+	h := (*[30]byte)(fixed[shift:])
+	p.decodeSIM(h, shift)
+	p.decodeFixed(binary.BigEndian.Uint64(fixed), h)
+	if !p.DataType.IsVideo() {
+		p.LastIFrameInterval, p.LastFrameInterval = 0, 0
+	}
+	if p.DataType == DataPassthrough {
+		p.Timestamp = 0
+	}
+}
+
+// decodeUsual does at once what Reader.Read does for nearly all packets: it fills p if b begins with a whole packet of
+// video, no longer than the standard allows, followed by another packet. It returns the packet's size, 0 if b does not.
+func (p *Packet) decodeUsual(b []byte, shift int) (total int) {
+	h := (*[30]byte)(b[shift:])
+	first := binary.BigEndian.Uint64(b)
+	size := int(binary.BigEndian.Uint16(h[28:]))
+	total = 30 + shift + size
+	if first>>24 != magic<<8|flags || h[14]-1 >= MaxChannel || h[15] > byte(DataB)<<4|0x0f || h[15]&0x0f > 3 ||
+		size > MaxStandardBody || len(b) < total+4 || binary.BigEndian.Uint32(b[total:]) != magic {
+		return 0
+	}
+	p.Body = b[30+shift : total : total]
+	p.decodeSIM(h, shift)
+	p.decodeFixed(first, h)
+	return total
+}
+
+// decodeFixed takes the fields of a video header, whose first eight bytes are first. From offset 14 on, h is as in
+// table 19 for both lengths of SIM.
+func (p *Packet) decodeFixed(first uint64, h *[30]byte) {
+	p.Marker = first&(1<<23) != 0
+	p.PayloadType = PayloadType(first >> 16 & 0x7f)
+	p.Sequence = uint16(first)
+	p.Channel = h[14]
+	p.DataType = DataType(h[15] >> 4)
+	p.Subpackage = Subpackage(h[15] & 0x0f)
+	p.Timestamp = binary.BigEndian.Uint64(h[16:])
+	p.LastIFrameInterval = binary.BigEndian.Uint16(h[24:])
+	p.LastFrameInterval = binary.BigEndian.Uint16(h[26:])
+}
+
+func (p *Packet) decodeSIM(h *[30]byte, shift int) {
+	p.LongSIM = shift != 0
+	if p.LongSIM {
+		p.SIM = SIM(h[4:])
+	} else {
+		*(*[4]byte)(p.SIM[:]) = [4]byte{}
+		*(*[6]byte)(p.SIM[4:]) = [6]byte(h[8:])
+	}
 }
 
 // Append writes the packet as it goes over the wire. It refuses what a header cannot say.

@@ -1,8 +1,6 @@
 package jt1078
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -59,8 +57,10 @@ type Reader struct {
 	decided bool // shift is what the last packet had
 	locked  bool // two packets in a row had it: it stays
 	synced  bool // a header must be at start
+	steady  bool // locked and synced
 
-	stats ReaderStats
+	dropped                   uint64 // bytes that were before buf[0]
+	packets, skipped, resyncs uint64 // for Stats
 }
 
 // NewReader reads packets from source, which it asks for as much as its buffer holds, once each time it runs out.
@@ -83,7 +83,14 @@ func (r *Reader) Reset(source io.Reader) {
 }
 
 // Stats are the counts so far.
-func (r *Reader) Stats() ReaderStats { return r.stats }
+func (r *Reader) Stats() ReaderStats {
+	return ReaderStats{
+		Packets:      r.packets,
+		Bytes:        r.dropped + uint64(r.start) - r.skipped,
+		SkippedBytes: r.skipped,
+		Resyncs:      r.resyncs,
+	}
+}
 
 // SIMFormat is what the connection's packets have, SIMFormatAuto as long as that is open.
 func (r *Reader) SIMFormat() SIMFormat {
@@ -107,26 +114,15 @@ func (r *Reader) Buffered() int { return r.end - r.start }
 // go on after an error of the source that passes, such as a deadline. At io.EOF what is left was not a whole packet
 // and is counted as skipped.
 func (r *Reader) Read(p *Packet) error {
-	if r.locked {
-		// Nearly always the packet is whole and another follows.
-		b := r.buf[r.start:r.end]
-		header, total := measure(b, r.shift)
-		if total > 0 && total-header <= MaxStandardBody && len(b) >= total+4 &&
-			binary.BigEndian.Uint32(b[total:]) == magic {
-			r.give(p, header, total)
+	// Nearly always the packet is a piece of a picture, is all there, and another follows.
+	if b := r.buf[r.start:r.end]; r.steady && len(b) >= maxHeaderSize {
+		if total := p.decodeUsual(b, r.shift); total > 0 {
+			r.start += total
+			r.packets++
 			return nil
 		}
 	}
 	return r.readSlowly(p)
-}
-
-func (r *Reader) give(p *Packet, header, total int) {
-	p.decode(r.buf[r.start:r.start+total:r.start+total], header, r.shift)
-	r.start += total
-	r.scanned = 0
-	r.synced = true
-	r.stats.Packets++
-	r.stats.Bytes += uint64(total)
 }
 
 // readSlowly takes the packets that Read cannot: the last one in the buffer, the first ones of a connection, those
@@ -150,7 +146,12 @@ func (r *Reader) readSlowly(p *Packet) error {
 		case whole:
 			r.locked = r.locked || r.decided && r.synced
 			r.decided = true
-			r.give(p, header, total)
+			p.decode(r.buf[r.start:r.start+total:r.start+total], header, r.shift)
+			r.start += total
+			r.scanned = 0
+			r.synced = true
+			r.steady = r.locked
+			r.packets++
 			return nil
 		case more:
 			if err := r.fill(total); err != nil {
@@ -164,155 +165,12 @@ func (r *Reader) readSlowly(p *Packet) error {
 	}
 }
 
-// verdict on the bytes at start.
-type verdict uint8
-
-const (
-	whole  verdict = iota // a packet
-	more                  // not to be told yet
-	refuse                // no packet begins here
-	alarmAttachment
-)
-
-// judge says whether a packet is at start, and its size as far as it is known.
-//
-// A header is taken at its word unless the bytes contradict it: what follows the packet is not another one, and
-// within it lies something that is. A length beyond the standard's is contradicted by that alone, and as soon as it is
-// seen, so that a length that lies does not hold up the stream until 64 KiB have come.
-func (r *Reader) judge() (header, total int, v verdict) {
-	b := r.buf[r.start:r.end]
-	header, total = measure(b, r.shift)
-	if !r.locked && (!r.decided || total == notHeader) {
-		r.decided = false
-		format := DetectSIMFormat(b)
-		r.shift = format.shift()
-		header, total = measure(b, r.shift)
-	}
-	if total <= 0 {
-		if total == notHeader {
-			return 0, 0, refuse
-		}
-		return 0, 0, more
-	}
-
-	have := b[:min(total, len(b))]
-	if total-header > MaxStandardBody {
-		from := max(header, r.scanned)
-		if r.findHeader(have[from:], false) {
-			return header, total, refuse
-		}
-		r.scanned = max(from, len(have)-maxHeaderSize)
-	}
-	if len(b) < total {
-		return header, total, more
-	}
-	after := b[total:]
-	after = after[:min(len(after), len(magicBytes))]
-	switch {
-	case string(after) == magicBytes, !r.findHeader(have[header:], true):
-		return header, total, whole
-	case string(after) == magicBytes[:len(after)]:
-		return header, total, more
-	}
-	return header, total, refuse
-}
-
-// findHeader reports whether a packet's header lies in b: all of it or, if cut, as much as b has room for.
-func (r *Reader) findHeader(b []byte, cut bool) bool {
-	for {
-		i := bytes.Index(b, []byte(magicBytes))
-		if i < 0 {
-			return false
-		}
-		b = b[i:]
-		_, total := measure(b, r.shift)
-		if !r.locked && total < 0 {
-			_, total = measure(b, longShift-r.shift)
-		}
-		if total > 0 || cut && total == shortHeader {
-			return true
-		}
-		b = b[1:]
-	}
-}
-
-// refused looks twice at a place where no packet begins, before it is skipped.
-func (r *Reader) refused() verdict {
-	b := r.buf[r.start:r.end]
-	var v verdict
-	switch {
-	case r.stats.Packets == 0:
-		v = findAlarmAttachment(b)
-	case r.synced && len(b) < len(magicBytes)-1:
-		v = more // skip has to see whether a header begins in the last bytes of the packet before
-	default:
-		return refuse
-	}
-	if v == more && r.err == io.EOF {
-		return refuse
-	}
-	return v
-}
-
-// findAlarmAttachment reports whether b is a chunk of an alarm attachment: after the magic a file name of 50 bytes,
-// padded with zeros or blanks.
-func findAlarmAttachment(b []byte) verdict {
-	const nameSize, shortestName = 50, 5
-	if !bytes.HasPrefix(b, []byte(magicBytes)) {
-		return refuse
-	}
-	name := b[len(magicBytes):min(len(b), len(magicBytes)+nameSize)]
-	text := bytes.TrimRight(name, "\x00 ")
-	for _, c := range text {
-		if c <= ' ' || c > '~' {
-			return refuse
-		}
-	}
-	switch {
-	case len(name) < nameSize:
-		return more
-	case len(text) < shortestName:
-		return refuse
-	}
-	return alarmAttachment
-}
-
-// skip goes to the next place where a header can begin.
-func (r *Reader) skip() {
-	r.scanned = 0
-	r.decided = r.locked
-	if r.synced {
-		r.synced = false
-		r.stats.Resyncs++
-		// A packet that came a few bytes short has taken them from the next one's magic.
-		from := max(r.start-len(magicBytes)+1, 0)
-		to := min(r.start+len(magicBytes)-1, r.end)
-		if i := bytes.Index(r.buf[from:to], []byte(magicBytes)); i >= 0 && from+i < r.start {
-			r.stats.Bytes -= uint64(r.start - from - i)
-			r.start = from + i
-			return
-		}
-	}
-	b := r.buf[r.start:r.end]
-	n := bytes.Index(b[1:], []byte(magicBytes)) + 1
-	if n == 0 {
-		n = len(b)
-		for k := min(len(magicBytes), len(b)) - 1; k > 0; k-- {
-			if bytes.HasSuffix(b, []byte(magicBytes[:k])) {
-				n -= k
-				break
-			}
-		}
-	}
-	r.start += n
-	r.stats.SkippedBytes += uint64(n)
-}
-
 // fill reads once from the source. It keeps the three bytes before start, which skip may go back to.
 func (r *Reader) fill(total int) error {
 	if r.err == nil {
 		if from := max(r.start-len(magicBytes)+1, 0); from > 0 {
 			copy(r.buf, r.buf[from:r.end])
+			r.dropped += uint64(from)
 			r.start -= from
 			r.end -= from
 		}

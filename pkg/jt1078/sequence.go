@@ -51,8 +51,22 @@ type gap struct {
 	jump     bool // the number went back or far ahead, which says nothing
 }
 
-// next takes the number of a track's next packet. inside says whether a frame is unfinished on this track, insideAny
-// whether one is on any.
+// inStep takes the number if it is the one to come by every count.
+func (s *sequences) inStep(track int, number uint16, inside bool) bool {
+	if number-s.last[track] != 1 || number-s.lastAny != 1 || !s.seen[track] {
+		return false
+	}
+	s.last[track], s.lastAny = number, number
+	if inside {
+		s.inside.clean()
+	} else {
+		s.between.clean()
+	}
+	return true
+}
+
+// next takes the number of a track's next packet where it is not in step. inside says whether a frame is unfinished
+// on this track, insideAny whether one is on any.
 func (s *sequences) next(track int, number uint16, inside, insideAny bool) gap {
 	own, any := number-s.last[track]-1, number-s.lastAny-1
 	known := s.seen[track]

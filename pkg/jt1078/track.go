@@ -53,6 +53,12 @@ type track struct {
 	frames, peak int // since the buffers were looked at: how many, and the longest in bytes
 }
 
+// expects reports whether p goes on with the open frame by all that it says.
+func (t *track) expects(p *Packet) bool {
+	return t.open && !t.damaged && !t.byTime && p.Subpackage >= SubpackageLast && len(p.Body) > 0 &&
+		p.Timestamp == t.timestamp && p.DataType == t.dataType
+}
+
 // place is where a packet belongs.
 type place uint8
 
@@ -121,7 +127,7 @@ func (t *track) begin(p *Packet, given bool) {
 	}
 	t.buf = t.buf[:0]
 	t.open, t.damaged, t.oversized = true, false, false
-	t.pass(p)
+	t.note(p)
 }
 
 func shrink(buf []byte, peak int) []byte {
@@ -131,8 +137,8 @@ func shrink(buf []byte, peak int) []byte {
 	return buf
 }
 
-// pass notes p as the first packet of a frame, which may be its only one.
-func (t *track) pass(p *Packet) {
+// note takes p as the first packet of a frame, which may be its only one.
+func (t *track) note(p *Packet) {
 	t.moves = t.moves || t.begun && p.Timestamp != t.timestamp
 	t.dataType, t.payloadType, t.timestamp = p.DataType, p.PayloadType, p.Timestamp
 	t.startedNALU = startsNALU(p.Body)
