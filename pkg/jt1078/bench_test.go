@@ -112,5 +112,3 @@ func BenchmarkReaderAssembler(b *testing.B) {
 		a.Push(&p)
 	}
 }
-
-var _ = bytes.Equal

@@ -1,6 +1,9 @@
 package jt1078
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // verdict on the bytes at start.
 type verdict uint8
