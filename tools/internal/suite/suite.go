@@ -20,13 +20,20 @@ type Suite struct {
 	JT1078, PC, Web *Service
 }
 
+// SRSVariables are the settings that name the SRS servers.
+var SRSVariables = [...]string{
+	"WEB_SRS_LIVE_RTMP_URL", "WEB_SRS_LIVE_API_URL", "WEB_SRS_REPLAY_RTMP_URL", "WEB_SRS_REPLAY_API_URL",
+}
+
 // Initialize prepares the services; it starts nothing.
 func (s *Suite) Initialize() {
 	env := []string{
 		"JT1078_PUBLIC_HOST=127.0.0.1",
 		"PC_RELAY_ADDRESS=" + s.Addresses.Relay,
 		"WEB_RELAY_ADDRESS=" + s.Addresses.Relay,
-		"WEB_SRS_LIVE_RTMP_URL=", "WEB_SRS_REPLAY_RTMP_URL=", // no SRS: nothing is pushed
+	}
+	for _, variable := range SRSVariables {
+		env = append(env, variable+"=") // no SRS: nothing is pushed, nothing is asked
 	}
 	for _, e := range s.Addresses.Endpoints() {
 		env = append(env, e.Variable+"="+*e.Address)
