@@ -1,18 +1,12 @@
-// Package registry tells which jt1078_server has a stream: nodes announce themselves and the streams that they own in
-// Redis, and consumers of the relay ask there. Without Redis there is one node, and Static names it.
-//
-// Keys, for those who operate or watch the platform (all expire by themselves when their node dies):
-//
-//	jt1078:nodes                     set of node names, live or dead; dead ones are removed by whoever notices
-//	jt1078:node:<name>               JSON of Node, expires 15 s after the node's last heartbeat
-//	jt1078:stream:<kind>/<id>        name of the node that owns the stream, expires 30 s after its last heartbeat;
-//	                                 set with NX, so that one node owns a stream
 package registry
 
 import (
+	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -24,12 +18,29 @@ type RedisConfig struct {
 	DB       int    `yaml:"db"`
 }
 
+// Validate names the first key that is wrong.
+func (c *RedisConfig) Validate() error {
+	if c.Addr == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("redis.addr: %q is not host:port", c.Addr)
+	}
+	if c.DB < 0 {
+		return fmt.Errorf("redis.db: %d is below 0", c.DB)
+	}
+	return nil
+}
+
 // NewRedis makes a client, which connects when it is first used and again whenever it has to. A command against a
 // Redis that is away fails within seconds; whoever calls retries in its own time. It returns nil when cfg.Addr is empty.
 func NewRedis(cfg RedisConfig) *redis.Client {
 	if cfg.Addr == "" {
 		return nil
 	}
+	// The library would write a line of its own to stderr for each connection that fails. Its callers get the error
+	// and log it once, in the service's form.
+	logging.Disable()
 	return redis.NewClient(&redis.Options{
 		Addr:                  cfg.Addr,
 		Password:              cfg.Password,

@@ -12,7 +12,8 @@ import (
 	"multi_process_server/pkg/jt1078"
 )
 
-// Resolver finds the node that has a stream, or that shall have it. An error is treated as a node that does not answer.
+// Resolver finds the node that has a stream, or that shall have it (registry.Directory does). When it fails, the node
+// that had the stream last is tried; without one the handler is told StageUnreachable.
 type Resolver interface {
 	Resolve(ctx context.Context, key jt1078.Key) (address string, err error)
 }

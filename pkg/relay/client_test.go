@@ -364,7 +364,7 @@ func TestResolver(t *testing.T) {
 	first, stop := serve(t, "127.0.0.1:0", play(1))
 	nodes.set(first)
 	eventually(t, "frames from the first node", func() bool { frames, _ := r.seen(); return len(frames) == 2 })
-	second, _ := serve(t, "127.0.0.1:0", play(2))
+	second, stopSecond := serve(t, "127.0.0.1:0", play(2))
 	nodes.set(second)
 	stop()
 	eventually(t, "frames from the second node", func() bool { frames, _ := r.seen(); return len(frames) == 4 })
@@ -375,6 +375,10 @@ func TestResolver(t *testing.T) {
 	if states[0].Stage != StageUnreachable || states[0].Detail != "no node has the stream" {
 		t.Errorf("states %+v", states)
 	}
+	nodes.set("") // the registry is away
+	stopSecond()
+	serve(t, second, play(3))
+	eventually(t, "frames from the same node", func() bool { frames, _ := r.seen(); return len(frames) == 6 })
 	subscription.Close()
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -139,8 +139,13 @@ func (s *Subscription) find(ctx context.Context) error {
 	if resolver := s.client.Resolver; resolver != nil {
 		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 		defer cancel()
-		var err error
-		if address, err = resolver.Resolve(ctx, s.key); err != nil {
+		found, err := resolver.Resolve(ctx, s.key)
+		switch {
+		case err == nil:
+			address = found
+		case s.node != nil: // a registry that is away must not part us from a node that is there
+			address = s.node.address
+		default:
 			return err
 		}
 	}
