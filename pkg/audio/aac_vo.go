@@ -82,7 +82,7 @@ func NewAACEncoder(inputRate int) (AACEncoder, error) {
 	if encoder == nil {
 		return nil, fmt.Errorf("libvo-aacenc refuses %d Hz at %d bit/s with error %#x", inputRate, bitRate, uint64(status))
 	}
-	e := &voAAC{encoder: encoder, rate: inputRate, config: appendASC(nil, index, 1)}
+	e := &voAAC{encoder: encoder, rate: inputRate, config: appendASC(nil, aacLC, index, 1)}
 	e.leak = runtime.AddCleanup(e, func(p *C.encoder) { C.encoder_close(p) }, encoder)
 	return e, nil
 }

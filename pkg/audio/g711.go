@@ -89,13 +89,11 @@ func EncodeULaw(dst []byte, pcm []int16) []byte {
 	return dst
 }
 
-type g711 struct {
+type g711Decoder struct {
 	decode func(dst []int16, body []byte) []int16
 	rate   int
 }
 
-func (d *g711) Decode(dst []int16, body []byte) ([]int16, error) { return d.decode(dst, body), nil }
+func (d *g711Decoder) decodePayload(dst []int16, body []byte) []int16 { return d.decode(dst, body) }
 
-func (d *g711) SampleRate() int { return d.rate }
-
-func (d *g711) Channels() int { return 1 }
+func (d *g711Decoder) sampleRate() int { return d.rate }
