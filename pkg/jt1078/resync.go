@@ -18,8 +18,8 @@ const (
 // judge says whether a packet is at start, and its size as far as it is known.
 //
 // A header is taken at its word unless the bytes contradict it: what follows the packet is not another one, and
-// within it lies something that is. A length beyond the standard's is contradicted by that alone, and as soon as it is
-// seen, so that a length that lies does not hold up the stream until 64 KiB have come.
+// within it another one's header lies. A length beyond the standard's is contradicted by such a header alone, as soon as
+// it is seen, so that a length that lies does not hold up the stream until 64 KiB have come.
 func (r *Reader) judge() (header, total int, v verdict) {
 	b := r.buf[r.start:r.end]
 	header, total = measure(b, r.shift)
@@ -38,7 +38,7 @@ func (r *Reader) judge() (header, total int, v verdict) {
 
 	have := b[:min(total, len(b))]
 	if total-header > MaxStandardBody {
-		from := max(header, r.scanned)
+		from := max(len(magicBytes), r.scanned)
 		if r.findHeader(have[from:], false) {
 			return header, total, refuse
 		}
@@ -50,7 +50,7 @@ func (r *Reader) judge() (header, total int, v verdict) {
 	after := b[total:]
 	after = after[:min(len(after), len(magicBytes))]
 	switch {
-	case string(after) == magicBytes, !r.findHeader(have[header:], true):
+	case string(after) == magicBytes, !r.findHeader(have[len(magicBytes):], true):
 		return header, total, whole
 	case string(after) == magicBytes[:len(after)]:
 		return header, total, more
