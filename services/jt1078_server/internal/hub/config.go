@@ -97,14 +97,14 @@ func (c *Config) Validate() error {
 		{"queue_max_age", c.QueueMaxAge},
 	} {
 		if d.value <= 0 {
-			return fmt.Errorf("%s: %v, want more than 0", d.key, d.value)
+			return fmt.Errorf("hub.%s: %v, want more than 0", d.key, d.value)
 		}
 	}
 	if c.Grace < 0 {
-		return fmt.Errorf("grace: %v, want 0 or more", c.Grace)
+		return fmt.Errorf("hub.grace: %v, want 0 or more", c.Grace)
 	}
 	if c.UnwantedTimeout < 0 {
-		return fmt.Errorf("unwanted_timeout: %v, want 0 or more", c.UnwantedTimeout)
+		return fmt.Errorf("hub.unwanted_timeout: %v, want 0 or more", c.UnwantedTimeout)
 	}
 	for _, n := range []struct {
 		key        string
@@ -117,8 +117,14 @@ func (c *Config) Validate() error {
 		{"max_subscribers", c.MaxSubscribers, 1},
 	} {
 		if n.value < n.min {
-			return fmt.Errorf("%s: %d, want at least %d", n.key, n.value, n.min)
+			return fmt.Errorf("hub.%s: %d, want at least %d", n.key, n.value, n.min)
 		}
+	}
+	if c.Substream > SubstreamSub {
+		return fmt.Errorf("hub.substream: %d, want main or sub", c.Substream)
+	}
+	if c.QueueMaxBytes < 2*c.GOPMaxBytes {
+		return fmt.Errorf("hub.queue_max_bytes: %d, want at least twice hub.gop_max_bytes (%d): a new subscriber is given that at once", c.QueueMaxBytes, c.GOPMaxBytes)
 	}
 	return nil
 }

@@ -1,0 +1,339 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	relayv1 "multi_process_server/proto/relay/v1"
+)
+
+// demand is a stream's side towards those who want it. From its first subscriber until some time after its last a
+// supervisor runs, a goroutine that starts the vehicle, starts it again when its connection is lost, and stops it. It
+// alone calls the commander, so a stream's commands never overtake each other.
+type demand struct {
+	supervised bool
+	// best is the furthest stage since the attempt began, whether or not the publisher is there any more.
+	best relayv1.Stage
+	// expecting: a start waits for the vehicle to dial, so its connection may take over at once.
+	expecting bool
+	// commanded: the vehicle was told to send and not to stop since. Only such a stream is stopped; one that comes
+	// without our asking is somebody else's.
+	commanded bool
+	// unwatched is when the last subscriber left, stopped when the vehicle was told to stop; zero if not since.
+	unwatched, stopped time.Time
+	// failure is the last failed start, which stands until holdUntil.
+	failure   *StartError
+	holdUntil time.Time
+}
+
+const (
+	// attempts of a start, in all.
+	attempts = 2
+	// reachAgain is how often a vehicle that is not connected is tried again.
+	reachAgain = time.Second
+	// goodbye is how long the hub's Close waits for vehicles to be told to stop.
+	goodbye = time.Second
+	// A vehicle that drops its connection is started again at once, one that does so again and again after
+	// minBackoff, doubled up to maxBackoff; steadyAfter it has played for that long, at once again.
+	minBackoff  = time.Second
+	maxBackoff  = 8 * time.Second
+	steadyAfter = 30 * time.Second
+)
+
+// How waiting ends, beside ErrStopping.
+var (
+	errTimeUp    = errors.New("the time is up")
+	errAbandoned = errors.New("nobody watches any more")
+)
+
+// demanded is called, with the lock held, when a subscriber has come.
+func (s *stream) demanded() {
+	s.unwatched, s.stopped = time.Time{}, time.Time{}
+	if !s.supervised {
+		s.supervised = true
+		s.hub.running.Go(s.supervise)
+	}
+	s.poke()
+}
+
+// unwanted is called with the lock held.
+func (s *stream) unwanted(now time.Time) bool {
+	return !s.stopped.IsZero() && now.Sub(s.stopped) < s.hub.Config.UnwantedTimeout
+}
+
+// supervise is the supervisor.
+func (s *stream) supervise() {
+	var backoff time.Duration
+	for {
+		began := time.Now()
+		err := s.start(began)
+		if err == nil {
+			err = s.await(0, true, func() bool { return s.stage != relayv1.Stage_STAGE_PLAYING })
+		}
+		if err == nil { // the vehicle's connection was lost
+			if time.Since(began) > steadyAfter {
+				backoff = 0
+			}
+			if backoff > 0 {
+				err = s.await(backoff, true, func() bool { return s.publisher != nil })
+			}
+			backoff = min(max(2*backoff, minBackoff), maxBackoff)
+			if err == nil || errors.Is(err, errTimeUp) {
+				continue
+			}
+		}
+		if s.retire(err) {
+			return
+		}
+	}
+}
+
+// retire ends what start or the stream's life has ended with err. It reports whether the supervisor may go, too.
+func (s *stream) retire(err error) bool {
+	var failure *StartError
+	if errors.As(err, &failure) && !s.fail(failure) {
+		return false
+	}
+	s.stopVehicle()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.subscribers) > 0 { // they came while the vehicle was being stopped
+		return false
+	}
+	s.supervised = false
+	return true
+}
+
+// fail ends the subscriptions, unless the stream has come after all.
+func (s *stream) fail(failure *StartError) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage == relayv1.Stage_STAGE_PLAYING {
+		return false
+	}
+	s.failure = failure
+	s.holdUntil = time.Now().Add(failure.RetryAfter)
+	s.hub.metrics.starts.WithLabelValues(stageName(failure.Stage)).Inc()
+	s.log.Warn().Err(failure).Int("subscribers", len(s.subscribers)).Dur("retry_after", failure.RetryAfter).Msg("start failed")
+	s.endSubscribers(failure)
+	if s.publisher == nil {
+		s.stage = relayv1.Stage_STAGE_UNSPECIFIED
+	}
+	return true
+}
+
+// start brings the stream to PLAYING. Its errors are *StartError, errAbandoned and ErrStopping.
+func (s *stream) start(began time.Time) error {
+	for attempt := 1; ; attempt++ {
+		err := s.attempt()
+		var failure *StartError
+		if !errors.As(err, &failure) {
+			switch {
+			case err == nil:
+				s.hub.metrics.starts.WithLabelValues("playing").Inc()
+				s.hub.metrics.startSeconds.Observe(time.Since(began).Seconds())
+			case errors.Is(err, errAbandoned):
+				s.hub.metrics.starts.WithLabelValues("abandoned").Inc()
+			}
+			return err
+		}
+		if attempt == attempts || failure.Stage == relayv1.Stage_STAGE_COMMAND_SENT || !s.hub.commands(s.key) {
+			return err
+		}
+		s.log.Info().Err(failure).Msg("start is tried once more")
+		s.stopVehicle()
+	}
+}
+
+// attempt is one try of a start.
+func (s *stream) attempt() error {
+	cfg := &s.hub.Config.Start
+	s.mu.Lock()
+	connected := s.publisher != nil
+	s.best = relayv1.Stage_STAGE_UNSPECIFIED
+	if connected {
+		s.best = s.stage
+	}
+	s.mu.Unlock()
+	if !connected {
+		if err := s.connect(); err != nil {
+			return err
+		}
+	}
+	if err := s.reach(relayv1.Stage_STAGE_FIRST_PACKET, cfg.FirstPacket); err != nil {
+		return err
+	}
+	return s.reach(relayv1.Stage_STAGE_PLAYING, cfg.KeyFrame)
+}
+
+// reach waits for the publisher to come to a stage.
+func (s *stream) reach(stage relayv1.Stage, limit time.Duration) error {
+	var reached bool
+	err := s.await(limit, true, func() bool {
+		reached = s.best >= stage
+		return reached || s.publisher == nil
+	})
+	if errors.Is(err, errTimeUp) || err == nil && !reached {
+		return s.startError(stage, nil)
+	}
+	return err
+}
+
+// connect has the vehicle told, where there is somebody to tell it, and waits until it dials.
+func (s *stream) connect() error {
+	limit, missing := s.hub.Config.Start.ConnectUncommanded, relayv1.Stage_STAGE_CONNECTED
+	var cause error
+	if s.hub.commands(s.key) {
+		limit = s.hub.Config.Start.Connect
+		s.mu.Lock()
+		s.expecting = true
+		s.mu.Unlock()
+		err := s.command()
+		switch {
+		case errors.Is(err, context.DeadlineExceeded): // some vehicles do not reply and dial nevertheless
+			missing, cause = relayv1.Stage_STAGE_ACKNOWLEDGED, errNoReply
+		case err != nil:
+			s.unexpect()
+			return err
+		}
+	}
+	err := s.await(limit, true, func() bool { return s.best >= relayv1.Stage_STAGE_CONNECTED })
+	s.unexpect()
+	if errors.Is(err, errTimeUp) {
+		return s.startError(missing, cause)
+	}
+	return err
+}
+
+var errNoReply = errors.New("no reply came")
+
+func (s *stream) unexpect() {
+	s.mu.Lock()
+	s.expecting = false
+	s.mu.Unlock()
+}
+
+// command tells the vehicle to send. A vehicle that cannot be reached is tried again for a while: it may be about to
+// connect. Its errors are *StartError, context.DeadlineExceeded for a vehicle that was told and did not reply,
+// errAbandoned and ErrStopping.
+func (s *stream) command() error {
+	cfg := &s.hub.Config
+	s.mu.Lock()
+	s.commanded, s.stopped = true, time.Time{}
+	if s.publisher == nil {
+		s.setStage(relayv1.Stage_STAGE_COMMAND_SENT, "")
+	}
+	s.mu.Unlock()
+	for until := time.Now().Add(cfg.Start.Command); ; {
+		ctx, cancel := context.WithTimeout(s.hub.ctx, cfg.Start.Acknowledge)
+		acknowledged, err := s.hub.Commander.StartLive(ctx, s.key.ID, cfg.Substream)
+		cancel()
+		switch {
+		case s.hub.ctx.Err() != nil:
+			return ErrStopping
+		case errors.Is(err, ErrRefused):
+			return s.startError(relayv1.Stage_STAGE_ACKNOWLEDGED, err)
+		case errors.Is(err, context.DeadlineExceeded):
+			return context.DeadlineExceeded
+		case err == nil:
+			if acknowledged {
+				s.mu.Lock()
+				s.advance(relayv1.Stage_STAGE_ACKNOWLEDGED)
+				s.mu.Unlock()
+			}
+			return nil
+		case time.Now().After(until):
+			s.mu.Lock()
+			s.commanded = false // nothing has reached it, so there is nothing to stop
+			s.mu.Unlock()
+			return s.startError(relayv1.Stage_STAGE_COMMAND_SENT, err)
+		}
+		s.log.Debug().Err(err).Msg("the vehicle is tried again")
+		err = s.await(reachAgain, true, func() bool { return s.best >= relayv1.Stage_STAGE_CONNECTED })
+		if !errors.Is(err, errTimeUp) {
+			return err // it has dialled, or there is no need any more
+		}
+	}
+}
+
+// stopVehicle ends what we have asked for: it tells the vehicle, gives it some time to close its connection, and closes
+// it otherwise. It does nothing to a stream that nobody asked for.
+func (s *stream) stopVehicle() {
+	s.mu.Lock()
+	publisher, commanded := s.publisher, s.commanded
+	if commanded {
+		s.commanded = false
+		s.stopped = time.Now()
+	}
+	s.mu.Unlock()
+	if !commanded {
+		return
+	}
+	limit := s.hub.Config.Start.Acknowledge
+	if s.hub.ctx.Err() != nil {
+		limit = goodbye
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.hub.ctx), limit)
+	err := s.hub.Commander.StopLive(ctx, s.key.ID, s.hub.Config.Substream)
+	cancel()
+	s.log.Info().Err(err).Msg("the vehicle was told to stop")
+	if publisher != nil {
+		// Whoever waits for the stream by now needs a new connection; the old one's time is over.
+		_ = s.await(s.hub.Config.StopTimeout, false, func() bool { return s.publisher != publisher || len(s.subscribers) > 0 })
+		publisher.end(ErrStopped)
+	}
+}
+
+// await waits until done, which is called with the lock held, reports true. Otherwise it returns errTimeUp after the
+// limit (0: none), ErrStopping, or, if abandonable, errAbandoned once nobody has watched for the grace period.
+func (s *stream) await(limit time.Duration, abandonable bool, done func() bool) error {
+	var deadline time.Time
+	if limit > 0 {
+		deadline = time.Now().Add(limit)
+	}
+	for s.hub.ctx.Err() == nil {
+		now := time.Now()
+		next := deadline
+		s.mu.Lock()
+		if done() {
+			s.mu.Unlock()
+			return nil
+		}
+		if abandonable && len(s.subscribers) == 0 {
+			grace := s.unwatched.Add(s.hub.Config.Grace)
+			if !now.Before(grace) {
+				s.mu.Unlock()
+				return errAbandoned
+			}
+			if next.IsZero() || grace.Before(next) {
+				next = grace
+			}
+		}
+		s.mu.Unlock()
+		if !deadline.IsZero() && !now.Before(deadline) {
+			return errTimeUp
+		}
+		s.sleep(now, next)
+	}
+	return ErrStopping
+}
+
+// sleep waits for the stream to be poked, until next, unless that is zero, or until the hub stops.
+func (s *stream) sleep(now, next time.Time) {
+	var alarm <-chan time.Time
+	if !next.IsZero() {
+		timer := time.NewTimer(next.Sub(now))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-s.wake:
+	case <-alarm:
+	case <-s.hub.ctx.Done():
+	}
+}
+
+func (s *stream) startError(stage relayv1.Stage, cause error) *StartError {
+	return &StartError{Key: s.key, Stage: stage, RetryAfter: s.hub.Config.RetryAfter, Err: cause}
+}
