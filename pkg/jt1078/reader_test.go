@@ -274,12 +274,12 @@ func TestReaderBytesMissing(t *testing.T) {
 		const damaged = 3
 		from, to := ends[damaged-1], ends[damaged]
 		for first := from; first < to; first++ {
-			for last := first + 1; last <= to; last++ {
+			for last := first + 1; last <= to; last += 1 + (last-first)/12 {
 				broken := append(bytes.Clone(wire[:first]), wire[last:]...)
 				if _, total := measure(broken[from:], packets[0].format().shift()); slices.Contains(ends[damaged+1:], from+total+last-first) {
 					continue // what became the length leads, by chance, to the end of another packet
 				}
-				r := NewReader(bytes.NewReader(broken), ReaderOptions{})
+				r := NewReader(bytes.NewReader(broken), ReaderOptions{BufferSize: minBufferSize})
 				got := readAll(t, r)
 				want := append(append([]Packet{}, packets[:damaged]...), packets[damaged+1:]...)
 				if missing := firstMissing(got, want); missing >= 0 {
@@ -289,8 +289,9 @@ func TestReaderBytesMissing(t *testing.T) {
 				if stats := r.Stats(); stats.Bytes+stats.SkippedBytes != uint64(len(broken)) {
 					t.Fatalf("without bytes %d to %d: %+v of %d bytes", first-from, last-from, stats, len(broken))
 				}
-				if (last-first)%16 == 1 {
-					split := readAll(t, NewReader(iotest.OneByteReader(bytes.NewReader(broken)), ReaderOptions{}))
+				if first%4 == 0 {
+					r.Reset(iotest.OneByteReader(bytes.NewReader(broken)))
+					split := readAll(t, r)
 					if !reflect.DeepEqual(split, got) {
 						t.Fatalf("without bytes %d to %d: byte by byte %d packets, at once %d",
 							first-from, last-from, len(split), len(got))
@@ -305,7 +306,7 @@ func TestReaderBytesMissing(t *testing.T) {
 func firstMissing(got, want []Packet) int {
 	i := 0
 	for _, p := range got {
-		if i < len(want) && reflect.DeepEqual(p, want[i]) {
+		if i < len(want) && p.Sequence == want[i].Sequence && reflect.DeepEqual(p, want[i]) {
 			i++
 		}
 	}

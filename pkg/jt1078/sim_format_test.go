@@ -60,7 +60,7 @@ func TestDetectSIMFormatAmbiguous(t *testing.T) {
 // Any telephone number, any clock, any kind of packet, alone in a write.
 func TestDetectSIMFormatAnyVehicle(t *testing.T) {
 	random := rand.New(rand.NewPCG(1078, 2016))
-	for range 20000 {
+	for range 5000 {
 		p := Packet{
 			Sequence: uint16(random.Uint32()), Channel: uint8(1 + random.IntN(8)), DataType: DataType(random.IntN(5)),
 			Timestamp: random.Uint64N(1 << (8 + random.IntN(34))), LongSIM: random.IntN(2) == 0, Body: make([]byte, 160),
