@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
 	"multi_process_server/pkg/jt1078"
@@ -60,13 +61,13 @@ func (s *script) times() []time.Time {
 }
 
 // serve runs s on address until the test ends or stop is called.
-func serve(t *testing.T, address string, s *script) (at string, stop func()) {
+func serve(t *testing.T, address string, s *script, options ...grpc.ServerOption) (at string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.WaitForHandlers(true))
+	server := grpc.NewServer(append(options, grpc.WaitForHandlers(true))...)
 	relayv1.RegisterRelayServer(server, s)
 	served := make(chan struct{})
 	go func() {
@@ -320,6 +321,40 @@ func TestNodeComesUpLater(t *testing.T) {
 	if err := c.Ready(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestNodeIsSilent(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections, and nobody speaks on them
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c := newClient(t, listener.Addr().String(), nil)
+	var r recorder
+	defer c.Subscribe(testKey(t), &r).Close()
+	eventually(t, "the handler is told", func() bool { _, states := r.seen(); return len(states) > 0 })
+	if _, states := r.seen(); states[0].Stage != StageUnreachable || states[0].Detail == "" {
+		t.Errorf("states %+v", states)
+	}
+	if err := c.Ready(); err == nil {
+		t.Error("ready without an answer")
+	}
+}
+
+func TestNodeSendsGarbage(t *testing.T) {
+	address, _ := serve(t, "127.0.0.1:0", &script{subscribe: func(call int, _ *relayv1.SubscribeRequest, stream grpc.ServerStreamingServer[relayv1.Event]) error {
+		if call < 3 {
+			_ = stream.SendMsg(mem.SliceBuffer("\x0a\xff\xff\xff")) // a frame whose length lies
+			<-stream.Context().Done()
+			return nil
+		}
+		send(stream, stateEvent(relayv1.Stage_STAGE_PLAYING, 0), &relayv1.Event{}, frameEvent(1, media.FrameKey))
+		<-stream.Context().Done()
+		return nil
+	}}, grpc.ForceServerCodecV2(relayv1.GRPCCodec{}))
+	var r recorder
+	defer newClient(t, address, nil).Subscribe(testKey(t), &r).Close()
+	eventually(t, "a frame after the garbage", func() bool { frames, _ := r.seen(); return len(frames) == 1 })
 }
 
 // resolver answers with an address that the test can change.

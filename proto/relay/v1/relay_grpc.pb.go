@@ -34,7 +34,11 @@ type RelayClient interface {
 	//
 	// Order: State events as the start proceeds; when frames are cached, a State PLAYING with cached_frames = N and
 	// the N cached frames (parameter sets, then the current GOP); then live frames. A gap in Frame.sequence means
-	// that this subscriber was too slow and lost frames; what follows a gap in video is a key frame.
+	// that this subscriber was too slow and lost frames; what follows a gap in video is a key frame. Only the cache may
+	// leave out what no decoder needs: a gap among the cached frames, or between them and the first live one, is no loss.
+	//
+	// Who subscribes again, after a lost connection, tells by State.epoch whether sequence and clock have gone on. If so,
+	// cached frames up to the last sequence it had are repetitions.
 	//
 	// Ends with: INVALID_ARGUMENT (not a canonical stream id, no kind); UNAVAILABLE (the start failed: the message
 	// names the stage; a StartFailure detail says when to try again; or the node is stopping);
@@ -79,7 +83,11 @@ type RelayServer interface {
 	//
 	// Order: State events as the start proceeds; when frames are cached, a State PLAYING with cached_frames = N and
 	// the N cached frames (parameter sets, then the current GOP); then live frames. A gap in Frame.sequence means
-	// that this subscriber was too slow and lost frames; what follows a gap in video is a key frame.
+	// that this subscriber was too slow and lost frames; what follows a gap in video is a key frame. Only the cache may
+	// leave out what no decoder needs: a gap among the cached frames, or between them and the first live one, is no loss.
+	//
+	// Who subscribes again, after a lost connection, tells by State.epoch whether sequence and clock have gone on. If so,
+	// cached frames up to the last sequence it had are repetitions.
 	//
 	// Ends with: INVALID_ARGUMENT (not a canonical stream id, no kind); UNAVAILABLE (the start failed: the message
 	// names the stage; a StartFailure detail says when to try again; or the node is stopping);
