@@ -166,13 +166,13 @@ func TestReaderSkipsBadFrames(t *testing.T) {
 			for _, in := range []io.Reader{bytes.NewReader(stream), iotest.OneByteReader(bytes.NewReader(stream))} {
 				r := NewReader(in)
 				var m Message
-				if err := r.Read(&m); err != c.want {
+				if err := r.Read(&m); !errors.Is(err, c.want) {
 					t.Fatalf("got %v, want %v", err, c.want)
 				}
 				if err := r.Read(&m); err != nil || m.Header.ID != IDHeartbeat {
 					t.Fatalf("behind the bad frame: %v %+v", err, m)
 				}
-				if err := r.Read(&m); err != io.EOF {
+				if err := r.Read(&m); !errors.Is(err, io.EOF) {
 					t.Fatalf("at the end: %v", err)
 				}
 			}
@@ -199,7 +199,7 @@ func TestReaderBorders(t *testing.T) {
 					t.Fatalf("%v %+v", err, m)
 				}
 			}
-			if err := r.Read(&m); err != io.EOF {
+			if err := r.Read(&m); !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 		})
@@ -239,10 +239,10 @@ func TestReaderLongestFrame(t *testing.T) {
 
 func TestReaderStreamErrors(t *testing.T) {
 	var m Message
-	if err := NewReader(iotest.ErrReader(io.ErrClosedPipe)).Read(&m); err != io.ErrClosedPipe {
+	if err := NewReader(iotest.ErrReader(io.ErrClosedPipe)).Read(&m); !errors.Is(err, io.ErrClosedPipe) {
 		t.Error(err)
 	}
-	if err := NewReader(idleReader{}).Read(&m); err != io.ErrNoProgress {
+	if err := NewReader(idleReader{}).Read(&m); !errors.Is(err, io.ErrNoProgress) {
 		t.Error(err)
 	}
 }
@@ -276,7 +276,7 @@ func TestReaderAllocations(t *testing.T) {
 // FuzzReader: any stream, however it is cut into reads, gives the same messages, and each of them can be written and
 // reads the same again.
 func FuzzReader(f *testing.F) {
-	var all []byte
+	all := make([]byte, 0, 512)
 	for _, c := range frameCases(f) {
 		b := unhex(f, c.hex)
 		f.Add(b, uint64(1))
@@ -310,7 +310,7 @@ func readAll(t testing.TB, in io.Reader) (messages []Message) {
 		err := r.Read(&m)
 		var bad FrameError
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return messages
 		case errors.As(err, &bad):
 		case err != nil:

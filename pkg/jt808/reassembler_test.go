@@ -137,7 +137,7 @@ func FuzzReassembler(f *testing.F) {
 		now := start
 		for {
 			var m Message
-			if err := in.Read(&m); err == io.EOF {
+			if err := in.Read(&m); errors.Is(err, io.EOF) {
 				return
 			} else if err != nil {
 				continue

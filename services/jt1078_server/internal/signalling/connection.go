@@ -27,13 +27,14 @@ const (
 	endWriteTimeout endReason = "write_timeout" // gateway.write_timeout
 	endReplaced     endReason = "replaced"      // a newer connection of the same SIM
 	endGarbage      endReason = "garbage"       // maxBadFrames
-	endRefused      endReason = "refused"       // maxRefusals
+	endRefused      endReason = "refused"       // maxEntries, maxRefusals
 	endShutdown     endReason = "shutdown"
 )
 
 const (
 	maxBadFrames = 64 // one after the other
-	maxRefusals  = 5  // of a connection's registrations and authentications
+	maxEntries   = 32 // registrations and authentications of one connection
+	maxRefusals  = 5  // of them
 )
 
 // connection is one vehicle's, or will be when it has authenticated. The goroutine of serve reads and answers; commands
@@ -48,6 +49,7 @@ type connection struct {
 	reassembler  *jt808.Reassembler // made when it is first needed
 	authDeadline time.Time
 	badFrames    int
+	entries      int
 	refusals     int
 
 	writing sync.Mutex // held while a message is written

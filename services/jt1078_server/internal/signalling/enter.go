@@ -25,9 +25,7 @@ func (c *connection) register(h jt808.Header, body []byte) {
 		Str("model", jt808.Text(m.Model)).Str("terminal", jt808.Text(m.TerminalID)).Stringer("edition", h.Version).
 		Str("result", result).Msg("registration")
 	_ = c.write(c.replyHeader(h), &reply) // its error ended the connection
-	if !config.OpenRegistration {
-		c.countRefusal()
-	}
+	c.countEntry(!config.OpenRegistration)
 }
 
 // authenticate answers 0x0102; with the right code the connection is the vehicle's from now on.
@@ -43,7 +41,7 @@ func (c *connection) authenticate(h jt808.Header, body []byte, now time.Time) {
 		metrics.WithLabelValues("refused").Inc()
 		c.log(c.gateway.Log.Warn(), h.SIM).Msg("vehicle refused: its authentication code is not the one of gateway.auth_secret")
 		c.answer(h, jt808.ResultFailed)
-		c.countRefusal()
+		c.countEntry(true)
 		return
 	}
 	if own {
@@ -73,11 +71,16 @@ func (c *connection) authenticate(h jt808.Header, body []byte, now time.Time) {
 		event.Stringer("replaces", replaced.socket.RemoteAddr())
 	}
 	event.Msg("vehicle online")
+	c.countEntry(false)
 }
 
-// countRefusal ends a connection that goes on trying.
-func (c *connection) countRefusal() {
-	if c.refusals++; c.refusals >= maxRefusals {
+// countEntry ends a connection that tries codes, or enters again and again: each entry is a line in the log.
+func (c *connection) countEntry(refused bool) {
+	c.entries++
+	if refused {
+		c.refusals++
+	}
+	if c.entries >= maxEntries || c.refusals >= maxRefusals {
 		c.end(endRefused)
 	}
 }

@@ -171,8 +171,15 @@ func TestRefusalsEndTheConnection(t *testing.T) {
 		v.send(0x0102, []byte("wrong"))
 	}
 	v.expectEnd()
-	eventually(t, "the end is counted", func() bool {
-		return testutil.ToFloat64(g.metrics.ends.WithLabelValues(string(endRefused))) == 1
+	v = dial(t, g, testSIM)
+	code := []byte(AuthCode("secret", parseSIM(t, testSIM)))
+	for range maxEntries {
+		v.send(0x0102, code)
+		v.send(0x0003, nil)
+	}
+	v.expectEnd()
+	eventually(t, "the ends are counted", func() bool {
+		return testutil.ToFloat64(g.metrics.ends.WithLabelValues(string(endRefused))) == 2
 	})
 }
 
@@ -329,8 +336,12 @@ func TestTimeouts(t *testing.T) {
 		}
 	})
 	t.Run("a vehicle that does not read", func(t *testing.T) {
-		g := startGateway(t, func(config *GatewayConfig) { config.WriteTimeout = 50 * time.Millisecond })
+		g := startGateway(t, func(config *GatewayConfig) { config.WriteTimeout = 5 * time.Millisecond })
 		v := enter(t, g, testSIM)
+		// With the kernel's usual buffers it takes seconds until they are full.
+		if err := g.vehicle(parseSIM(t, testSIM)).socket.(*net.TCPConn).SetWriteBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
 		heartbeats := bytes.Repeat(v.frame(0x0002, 0, 1, nil), 4096)
 		v.conn.SetWriteDeadline(time.Now().Add(patience))
 		for {

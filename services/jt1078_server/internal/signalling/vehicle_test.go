@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -198,7 +199,7 @@ func (v *testVehicle) expectEnd() {
 	for {
 		switch _, err := v.conn.Read(make([]byte, 4096)); {
 		case err == nil:
-		case err == io.EOF || strings.Contains(err.Error(), "reset"):
+		case errors.Is(err, io.EOF) || strings.Contains(err.Error(), "reset"):
 			return
 		default:
 			v.t.Fatalf("waiting for the end: %v", err)
