@@ -115,9 +115,9 @@ type Received struct {
 func (r *Received) Unmarshal(b []byte) error {
 	*r = Received{}
 	for len(b) > 0 {
-		field, wireType, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return fmt.Errorf("relay event: %w", protowire.ParseError(n))
+		field, wireType, n, err := consumeTag(b)
+		if err != nil {
+			return fmt.Errorf("relay event: %w", err)
 		}
 		b = b[n:]
 		if wireType != protowire.BytesType || field != eventFrame && field != eventState {
@@ -133,7 +133,6 @@ func (r *Received) Unmarshal(b []byte) error {
 		}
 		b = b[n:]
 		// A message that comes twice is merged, as protobuf demands.
-		var err error
 		if field == eventFrame {
 			if r.Frame == nil {
 				r.Frame = &media.Frame{}
@@ -152,13 +151,28 @@ func (r *Received) Unmarshal(b []byte) error {
 	return nil
 }
 
-var errPTS = errors.New("pts_us is beyond 290,000 years")
+var (
+	errPTS   = errors.New("pts_us is beyond 290,000 years")
+	errField = errors.New("field number out of range")
+)
+
+// consumeTag reads a field's tag of n bytes. protowire lets numbers pass that protobuf does not have.
+func consumeTag(b []byte) (field protowire.Number, wireType protowire.Type, n int, err error) {
+	field, wireType, n = protowire.ConsumeTag(b)
+	switch {
+	case n < 0:
+		err = protowire.ParseError(n)
+	case field > protowire.MaxValidNumber:
+		err = errField
+	}
+	return field, wireType, n, err
+}
 
 func unmarshalFrame(b []byte, f *media.Frame) error {
 	for len(b) > 0 {
-		field, wireType, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
+		field, wireType, n, err := consumeTag(b)
+		if err != nil {
+			return err
 		}
 		b = b[n:]
 		switch {
