@@ -13,7 +13,8 @@ type Config struct {
 	Max int `yaml:"max"`
 	// Linger keeps a stream after its last session, so that a reloaded page does not restart it.
 	Linger time.Duration `yaml:"linger"`
-	// Unconfirmed ends a session that no SRS can vouch for: a callback made by hand.
+	// Unconfirmed ends a session that no client list has ever confirmed: a callback made by hand, an SRS whose API is
+	// not configured.
 	Unconfirmed time.Duration `yaml:"unconfirmed"`
 	// Reconcile is the time between two looks at SRS's client list.
 	Reconcile time.Duration `yaml:"reconcile"`

@@ -87,9 +87,14 @@ type session struct {
 	key     jt1078.Key
 	since   time.Time
 	expires time.Time // zero: SRS's client list decides
-	misses  int       // client lists in a row that did not have it
-	kicked  time.Time
+	// confirmed: a client list had it once.
+	confirmed bool
+	misses    int // client lists in a row that did not have it
+	kicked    time.Time
 }
+
+// confirm notes that SRS lists the client.
+func (s *session) confirm() { s.confirmed, s.expires, s.misses = true, time.Time{}, 0 }
 
 // interest is how many sessions a stream has, and the stream itself once run has opened it.
 type interest struct {
@@ -185,7 +190,7 @@ func (m *Manager) addLocked(client Client, key jt1078.Key) error {
 	switch {
 	case client.Origin == OriginLease:
 		s.expires = now.Add(m.Config.Lease)
-	case client.Server == "":
+	case !s.confirmed:
 		s.expires = now.Add(m.Config.Unconfirmed)
 	}
 	return nil

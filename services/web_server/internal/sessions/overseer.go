@@ -115,7 +115,7 @@ func (m *Manager) reconcile(kind jt1078.Kind, listing *srs.Listing, previous str
 			continue
 		}
 		if s, known := m.sessions[client]; known {
-			s.misses = 0
+			s.confirm()
 			continue
 		}
 		if c.Alive < adoptAfter {
@@ -126,6 +126,7 @@ func (m *Manager) reconcile(kind jt1078.Kind, listing *srs.Listing, previous str
 			m.Log.Warn().Err(err).Msg("a player that SRS lists gets no session")
 			break
 		}
+		m.sessions[client].confirm()
 		m.metrics.adopted.Inc()
 		m.Log.Info().Stringer("stream", key).Str("client", c.ID).Str("type", c.Type).Msg("session of a player that SRS lists and that we did not know")
 	}
