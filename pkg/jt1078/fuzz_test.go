@@ -10,11 +10,11 @@ import (
 
 // FuzzReader gives the reader any bytes, in any pieces.
 func FuzzReader(f *testing.F) {
-	short, _ := streamOf(SIMFormat6)
 	long, _ := streamOf(SIMFormat10)
+	short := append(bytes.Clone(casesPacket[0].wire), casesPacket[3].wire...)
 	f.Add(short, uint64(1))
 	f.Add(long, uint64(2))
-	f.Add(append(short[3:300:300], long...), uint64(3))
+	f.Add(append(append(bytes.Clone(short), "01cd"...), long...), uint64(3))
 	f.Fuzz(func(t *testing.T, wire []byte, split uint64) {
 		for format := SIMFormatAuto; format <= SIMFormat10; format++ {
 			options := ReaderOptions{SIMFormat: format, BufferSize: minBufferSize}
