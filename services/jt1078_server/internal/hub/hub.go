@@ -177,3 +177,10 @@ func (h *Hub) sweep(now time.Time) {
 		}
 	}
 }
+
+// Streams lists the streams that a vehicle sends or that somebody waits for, in no order.
+func (h *Hub) Streams() []jt1078.Key {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.streams))
+}
