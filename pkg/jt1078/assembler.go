@@ -98,8 +98,8 @@ func (a *Assembler) pushSlowly(t *track, p *Packet, f *Frame) (ok bool) {
 			return false
 		}
 	}
-	place := t.place(p)
-	if place == placeJoin {
+	at := t.place(p)
+	if at == placeJoin {
 		a.add(t, p.Body)
 		return p.Subpackage == SubpackageLast && !t.byTime && a.finish(t, f)
 	}
@@ -110,7 +110,7 @@ func (a *Assembler) pushSlowly(t *track, p *Packet, f *Frame) (ok bool) {
 			a.stats.UnmarkedFrames++
 		}
 	}
-	if place == placeOrphan {
+	if at == placeOrphan {
 		a.stats.Orphans++
 		t.lose(p, ok)
 		return ok

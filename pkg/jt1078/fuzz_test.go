@@ -2,6 +2,7 @@ package jt1078
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"reflect"
@@ -38,11 +39,11 @@ func checkReader(t *testing.T, r *Reader, err error, wire []byte) {
 	t.Helper()
 	stats := r.Stats()
 	switch {
-	case err == ErrAlarmAttachment:
+	case errors.Is(err, ErrAlarmAttachment):
 		if stats.Packets != 0 || !bytes.Contains(wire, []byte(magicBytes)) {
 			t.Fatalf("no attachment: %+v", stats)
 		}
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		t.Fatal(err)
 	case stats.Bytes+stats.SkippedBytes != uint64(len(wire)):
 		t.Fatalf("%+v of %d bytes", stats, len(wire))

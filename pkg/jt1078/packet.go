@@ -11,9 +11,12 @@ const (
 	magicBytes = "01cd"
 	flags      = 0x81 // V=2 P=0 X=0 CC=1, the same in every packet
 
-	longShift     = 4  // how much further everything after a ten-byte SIM lies
-	minHeaderSize = 18 // passthrough, six-byte SIM
-	maxHeaderSize = 30 + longShift
+	longShift = 4 // how much further everything after a ten-byte SIM lies
+
+	// Sizes of headers with a six-byte SIM: passthrough has no timestamp, and only video has the two intervals.
+	videoHeaderSize, audioHeaderSize, passthroughHeaderSize = 30, 26, 18
+
+	maxHeaderSize = videoHeaderSize + longShift
 	maxPacketSize = maxHeaderSize + 0xffff
 
 	// MaxStandardBody is the longest body that the standard allows. Vehicles exceed it; the reader lets them.
@@ -21,9 +24,12 @@ const (
 )
 
 // headerSizes, with a six-byte SIM, by the byte of data type and sub-package mark; 0 where there is no such type or
-// mark. Passthrough has no timestamp, and only video has the two intervals.
+// mark.
 var headerSizes = func() (sizes [256]uint8) {
-	for dataType, size := range []uint8{DataI: 30, DataP: 30, DataB: 30, DataAudio: 26, DataPassthrough: 18} {
+	for dataType, size := range [...]uint8{
+		DataI: videoHeaderSize, DataP: videoHeaderSize, DataB: videoHeaderSize,
+		DataAudio: audioHeaderSize, DataPassthrough: passthroughHeaderSize,
+	} {
 		for mark := range SubpackageMiddle + 1 {
 			sizes[dataType<<4|int(mark)] = size
 		}
@@ -109,7 +115,7 @@ const (
 // measure sizes the packet at the start of b: its header and the whole of it, which may be more than b has. The total
 // is notHeader when b cannot be a packet, shortHeader when it can but its header is not all there.
 func measure(b []byte, shift int) (header, total int) {
-	if len(b) < minHeaderSize+shift {
+	if len(b) < passthroughHeaderSize+shift {
 		return 0, measureShort(b, shift)
 	}
 	if !isHeader(b, shift) {
@@ -122,10 +128,10 @@ func measure(b []byte, shift int) (header, total int) {
 	return header, header + int(binary.BigEndian.Uint16(b[header-2:]))
 }
 
-// isHeader checks what can be checked in a header; b has at least minHeaderSize+shift bytes.
+// isHeader checks what can be checked in a header; b has at least passthroughHeaderSize+shift bytes.
 func isHeader(b []byte, shift int) bool {
-	place := b[14+shift:]
-	return binary.BigEndian.Uint64(b)>>24 == magic<<8|flags && place[0]-1 < MaxChannel && headerSizes[place[1]] != 0
+	channel, kind := b[14+shift], b[15+shift]
+	return binary.BigEndian.Uint64(b)>>24 == magic<<8|flags && channel-1 < MaxChannel && headerSizes[kind] != 0
 }
 
 // measureShort judges a beginning that is shorter than any header.
@@ -149,7 +155,7 @@ func (p *Packet) decode(b []byte, header, shift int) {
 		copy(padded[:], b)
 		fixed = padded[:]
 	}
-	h := (*[30]byte)(fixed[shift:])
+	h := (*[videoHeaderSize]byte)(fixed[shift:])
 	p.decodeSIM(h, shift)
 	p.decodeFixed(binary.BigEndian.Uint64(fixed), h)
 	if !p.DataType.IsVideo() {
@@ -163,15 +169,15 @@ func (p *Packet) decode(b []byte, header, shift int) {
 // decodeUsual does at once what Reader.Read does for nearly all packets: it fills p if b begins with a whole packet of
 // video, no longer than the standard allows, followed by another packet. It returns the packet's size, 0 if b does not.
 func (p *Packet) decodeUsual(b []byte, shift int) (total int) {
-	h := (*[30]byte)(b[shift:])
+	h := (*[videoHeaderSize]byte)(b[shift:])
 	first := binary.BigEndian.Uint64(b)
 	size := int(binary.BigEndian.Uint16(h[28:]))
-	total = 30 + shift + size
+	total = videoHeaderSize + shift + size
 	if first>>24 != magic<<8|flags || h[14]-1 >= MaxChannel || h[15] > byte(DataB)<<4|0x0f || h[15]&0x0f > 3 ||
 		size > MaxStandardBody || len(b) < total+4 || binary.BigEndian.Uint32(b[total:]) != magic {
 		return 0
 	}
-	p.Body = b[30+shift : total : total]
+	p.Body = b[videoHeaderSize+shift : total : total]
 	p.decodeSIM(h, shift)
 	p.decodeFixed(first, h)
 	return total
@@ -179,7 +185,7 @@ func (p *Packet) decodeUsual(b []byte, shift int) (total int) {
 
 // decodeFixed takes the fields of a video header, whose first eight bytes are first. From offset 14 on, h is as in
 // table 19 for both lengths of SIM.
-func (p *Packet) decodeFixed(first uint64, h *[30]byte) {
+func (p *Packet) decodeFixed(first uint64, h *[videoHeaderSize]byte) {
 	p.Marker = first&(1<<23) != 0
 	p.PayloadType = PayloadType(first >> 16 & 0x7f)
 	p.Sequence = uint16(first)
@@ -191,7 +197,7 @@ func (p *Packet) decodeFixed(first uint64, h *[30]byte) {
 	p.LastFrameInterval = binary.BigEndian.Uint16(h[26:])
 }
 
-func (p *Packet) decodeSIM(h *[30]byte, shift int) {
+func (p *Packet) decodeSIM(h *[videoHeaderSize]byte, shift int) {
 	p.LongSIM = shift != 0
 	if p.LongSIM {
 		p.SIM = SIM(h[4:])

@@ -129,11 +129,11 @@ func (r *Reader) Read(p *Packet) error {
 // near damage.
 func (r *Reader) readSlowly(p *Packet) error {
 	for {
-		if r.Buffered() == 0 && r.err == io.EOF {
+		if r.Buffered() == 0 && r.ended() {
 			return io.EOF
 		}
 		header, total, v := r.judge()
-		if r.err == io.EOF && v == more {
+		if v == more && r.ended() {
 			v = refuse
 			if r.Buffered() == total {
 				v = whole
@@ -194,10 +194,13 @@ func (r *Reader) fill(total int) error {
 			return io.ErrNoProgress
 		}
 	}
-	if r.err == io.EOF {
+	if r.ended() {
 		return nil // for good; readSlowly looks at what is left
 	}
 	err := r.err
 	r.err = nil
 	return err
 }
+
+// ended reports whether no more bytes will come.
+func (r *Reader) ended() bool { return errors.Is(r.err, io.EOF) }

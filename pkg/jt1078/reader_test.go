@@ -61,7 +61,7 @@ func cutAtRandom(b []byte, random *rand.Rand, longest int) *chunks {
 func readAll(t testing.TB, r *Reader) []Packet {
 	t.Helper()
 	packets, err := readUntilError(r)
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		t.Fatalf("after %d packets: %v", len(packets), err)
 	}
 	return packets
@@ -159,7 +159,7 @@ func TestReaderDoesNotWait(t *testing.T) {
 			if !reflect.DeepEqual(p, ca.packet) {
 				t.Fatalf("%s, %s: %+v", ca.name, name, p)
 			}
-			if err := r.Read(&p); err != errDry {
+			if err := r.Read(&p); !errors.Is(err, errDry) {
 				t.Fatalf("%s, %s: then %v", ca.name, name, err)
 			}
 		}
@@ -170,7 +170,7 @@ func TestReaderDoesNotWait(t *testing.T) {
 		p := packets[2]
 		p.Body = append(bytes.Clone(p.Body), tail...)
 		r := NewReader(&chunks{pieces: [][]byte{p.append(bytes.Clone(wire))}, err: errDry}, ReaderOptions{})
-		if got, err := readUntilError(r); len(got) != 4 || err != errDry {
+		if got, err := readUntilError(r); len(got) != 4 || !errors.Is(err, errDry) {
 			t.Errorf("body ends in %q: %d packets, %v", tail, len(got), err)
 		}
 	}
@@ -357,7 +357,7 @@ func TestReaderLyingLengthDoesNotStall(t *testing.T) {
 		source := cut(wire, size)
 		source.err = errDry
 		got, err := readUntilError(NewReader(source, ReaderOptions{}))
-		if err != errDry || len(got) != 5 || !reflect.DeepEqual(got[2:], packets[3:]) {
+		if !errors.Is(err, errDry) || len(got) != 5 || !reflect.DeepEqual(got[2:], packets[3:]) {
 			t.Errorf("pieces of %d: %d packets, %v", size, len(got), err)
 		}
 	}
@@ -397,7 +397,7 @@ func TestReaderAlarmAttachment(t *testing.T) {
 			source.err = errDry
 			r := NewReader(source, ReaderOptions{})
 			for range 2 {
-				if got, err := readUntilError(r); err != ErrAlarmAttachment || len(got) != 0 {
+				if got, err := readUntilError(r); !errors.Is(err, ErrAlarmAttachment) || len(got) != 0 {
 					t.Errorf("%s, pieces of %d: %d packets, %v", how, size, len(got), err)
 				}
 			}
@@ -416,7 +416,7 @@ func TestReaderAlarmAttachment(t *testing.T) {
 		"01cd", "01cdname", "01cd" + string(make([]byte, 60)), "01cdabc" + string(make([]byte, 60)),
 		"01cdname with blanks" + string(make([]byte, 60)), "01cdname\x00name" + string(make([]byte, 60)),
 	} {
-		if _, err := readUntilError(NewReader(bytes.NewReader([]byte(wire)), ReaderOptions{})); err != io.EOF {
+		if _, err := readUntilError(NewReader(bytes.NewReader([]byte(wire)), ReaderOptions{})); !errors.Is(err, io.EOF) {
 			t.Errorf("%q: %v", wire, err)
 		}
 	}
@@ -488,7 +488,7 @@ func TestReaderErrors(t *testing.T) {
 		for {
 			more, err := readUntilError(r)
 			got = append(got, more...)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -510,7 +510,7 @@ func TestReaderErrors(t *testing.T) {
 			done = true
 			return copy(b, wire), io.ErrClosedPipe
 		}), ReaderOptions{})
-		if got, err := readUntilError(r); err != io.ErrClosedPipe || len(got) != len(packets) {
+		if got, err := readUntilError(r); !errors.Is(err, io.ErrClosedPipe) || len(got) != len(packets) {
 			t.Fatalf("%d packets, %v", len(got), err)
 		}
 	})
@@ -521,7 +521,7 @@ func TestReaderErrors(t *testing.T) {
 			if got := readAll(t, r); len(got) != 3 || int(r.Stats().SkippedBytes) != n-ends[2] {
 				t.Fatalf("%d bytes: %d packets, %+v", n, len(got), r.Stats())
 			}
-			if err := r.Read(new(Packet)); err != io.EOF {
+			if err := r.Read(new(Packet)); !errors.Is(err, io.EOF) {
 				t.Fatalf("then %v", err)
 			}
 		}
@@ -529,7 +529,7 @@ func TestReaderErrors(t *testing.T) {
 
 	t.Run("a source that gives nothing", func(t *testing.T) {
 		r := NewReader(readerFunc(func([]byte) (int, error) { return 0, nil }), ReaderOptions{})
-		if err := r.Read(new(Packet)); err != io.ErrNoProgress {
+		if err := r.Read(new(Packet)); !errors.Is(err, io.ErrNoProgress) {
 			t.Fatal(err)
 		}
 	})

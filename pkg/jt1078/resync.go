@@ -1,9 +1,6 @@
 package jt1078
 
-import (
-	"bytes"
-	"io"
-)
+import "bytes"
 
 // verdict on the bytes at start.
 type verdict uint8
@@ -89,7 +86,7 @@ func (r *Reader) refused() verdict {
 	default:
 		return refuse
 	}
-	if v == more && r.err == io.EOF {
+	if v == more && r.ended() {
 		return refuse
 	}
 	return v

@@ -68,23 +68,23 @@ func (s *sequences) inStep(track int, number uint16, inside bool) bool {
 // next takes the number of a track's next packet where it is not in step. inside says whether a frame is unfinished
 // on this track, insideAny whether one is on any.
 func (s *sequences) next(track int, number uint16, inside, insideAny bool) gap {
-	own, any := number-s.last[track]-1, number-s.lastAny-1
+	own, all := number-s.last[track]-1, number-s.lastAny-1
 	known := s.seen[track]
 	s.last[track], s.lastAny, s.seen[track] = number, number, true
 	if !known {
 		return gap{}
 	}
 	switch {
-	case own != 0 && any == 0:
+	case own != 0 && all == 0:
 		s.together = min(s.together+1, togetherMax)
-	case own == 0 && any != 0:
+	case own == 0 && all != 0:
 		s.together = max(s.together-1, -togetherMax)
 	}
 
-	missing := min(own, any)
+	missing := min(own, all)
 	switch {
 	case s.together > 0:
-		missing = any
+		missing = all
 	case s.together < 0:
 		missing = own
 		insideAny = inside
@@ -101,5 +101,5 @@ func (s *sequences) next(track int, number uint16, inside, insideAny bool) gap {
 		return gap{lost: int(missing), believed: t.gap(), shared: s.together >= 0}
 	}
 	// The same number again is no jump: some vehicles number frames, or never count.
-	return gap{jump: own != 0xffff && any != 0xffff}
+	return gap{jump: own != 0xffff && all != 0xffff}
 }
