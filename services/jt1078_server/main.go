@@ -1,12 +1,11 @@
-// Command jt1078_server takes vehicles' media in, and gives each stream to those who subscribe to it. It tells vehicles to send while somebody
-// watches, through its own JT/T 808 gateway or through Redis.
+// Command jt1078_server takes vehicles' media (JT/T 1078, ports 9501 and 9502), tells vehicles by JT/T 808 (9503, or a
+// Redis queue) to send while somebody watches, and gives the streams to pc_server and web_server (relay, 9511).
 package main
 
 import (
 	"context"
+	"fmt"
 	"net"
-	"os"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,17 +27,14 @@ func main() {
 	})
 }
 
-// run starts from the viewers' end, so that whatever a vehicle sends has where to go, and stops from the vehicles'.
+// run starts everything from the vehicles' signalling to the viewers' relay, and stops it in the other direction: the
+// viewers go, the vehicles are told to stop, then their connections end.
 func run(ctx context.Context, p *service.Process, cfg *Config) error {
-	if warning := signalling.PublicHostWarning(cfg.PublicHost); warning != "" && cfg.Signalling.Mode != signalling.ModeOff {
-		log := p.Logger("main")
-		log.Warn().Msg(warning)
+	warnOfPublicHost(p, cfg)
+	queue := registry.NewRedis(cfg.Redis)
+	if queue != nil {
+		defer queue.Close() //nolint:errcheck // nothing is left to do about it
 	}
-	client := registry.NewRedis(cfg.Redis) // nil without Redis
-	if client != nil {
-		defer client.Close()
-	}
-
 	var gateway *signalling.Gateway
 	if cfg.Gateway.Address != "" {
 		gateway = &signalling.Gateway{Config: cfg.Gateway, Log: p.Logger("gateway"), Metrics: p.Metrics}
@@ -47,30 +43,19 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 		}
 		defer gateway.Close()
 	}
-	commander, err := newCommander(p, cfg, gateway, client)
+	streams := &hub.Hub{Config: cfg.Hub, Log: p.Logger("hub"), Metrics: p.Metrics}
+	commander, err := newCommander(p, cfg, gateway, queue)
 	if err != nil {
 		return err
 	}
-
-	streams := &hub.Hub{Config: cfg.Hub, Log: p.Logger("hub"), Metrics: p.Metrics}
-	if cfg.Signalling.Mode != signalling.ModeOff {
+	if commander != nil {
 		streams.Commander = commander
+		p.Ready("signalling", commander.Ready)
 	}
 	if err := streams.Initialize(); err != nil {
 		return err
 	}
 	defer streams.Close()
-
-	relay := &relayserver.Server{
-		Config:    cfg.Relay,
-		Subscribe: func(key jt1078.Key, name string) (relayserver.Subscriber, error) { return streams.Subscribe(key, name) },
-		Log:       p.Logger("relay"),
-		Metrics:   p.Metrics,
-	}
-	if err := relay.Initialize(); err != nil {
-		return err
-	}
-	defer relay.Close()
 
 	media := &ingest.Server{Config: cfg.Ingest, Hub: streams, Log: p.Logger("ingest"), Metrics: p.Metrics}
 	if gateway != nil {
@@ -81,59 +66,82 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 	}
 	defer media.Close()
 
-	if cfg.Node.RelayAddress != "" {
-		node := registry.Node{Name: cfg.Node.Name, PublicHost: cfg.PublicHost, RelayAddress: cfg.Node.RelayAddress}
-		if node.Name == "" {
-			if node.Name, err = os.Hostname(); err != nil {
-				return err
+	relay := &relayserver.Server{
+		Config: cfg.Relay, Log: p.Logger("relay"), Metrics: p.Metrics,
+		Subscribe: func(key jt1078.Key, name string) (relayserver.Subscriber, error) {
+			subscriber, err := streams.Subscribe(key, name)
+			if err != nil {
+				return nil, err // not a *hub.Subscriber that is nil
 			}
-		}
-		announcer := &registry.Announcer{Redis: client, Node: node, Streams: streams.Streams, Log: p.Logger("registry"), Metrics: p.Metrics}
-		if err := announcer.Initialize(); err != nil {
-			return err
-		}
-		defer announcer.Close()
-		p.Ready("registry", announcer.Ready)
+			return subscriber, nil
+		},
 	}
+	if err := relay.Initialize(); err != nil {
+		return err
+	}
+	defer relay.Close()
 
 	p.Ready("relay", relay.Ready)
-	p.Ready("signalling", commander.Ready)
-	p.Started(summary(cfg))
+	p.Started(summary(cfg, media, gateway, relay))
 	<-ctx.Done()
 	return nil
 }
 
-func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, client *redis.Client) (*signalling.Commander, error) {
-	_, port, err := net.SplitHostPort(cfg.Ingest.LiveAddress)
-	if err != nil {
-		return nil, err
+// newCommander returns nil where no vehicle can be told anything: then the hub waits for those that dial.
+func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, queue *redis.Client) (*signalling.Commander, error) {
+	if cfg.Signalling.Mode == signalling.ModeOff ||
+		cfg.Signalling.Mode == signalling.ModeAuto && gateway == nil && queue == nil {
+		return nil, nil
 	}
-	number, err := strconv.ParseUint(port, 10, 16)
+	port, err := livePort(cfg)
 	if err != nil {
 		return nil, err
 	}
 	commander := &signalling.Commander{
 		Config:  cfg.Signalling,
 		Gateway: gateway,
-		Live:    signalling.Endpoint{Host: cfg.PublicHost, Port: uint16(number)},
+		Live:    signalling.Endpoint{Host: cfg.PublicHost, Port: port},
 		Log:     p.Logger("signalling"),
 		Metrics: p.Metrics,
 	}
-	if client != nil {
-		commander.Queue = &signalling.Queue{Client: client, Length: cfg.Signalling.QueueLength, Timeout: cfg.Signalling.QueueTimeout}
+	if queue != nil {
+		commander.Queue = &signalling.Queue{Client: queue, Length: cfg.Signalling.QueueLength, Timeout: cfg.Signalling.QueueTimeout}
 	}
 	return commander, commander.Initialize()
 }
 
-// summary says what listens where.
-func summary(cfg *Config) string {
-	text := "live media on " + cfg.Ingest.LiveAddress + ", playback on " + cfg.Ingest.ReplayAddress
-	if cfg.Gateway.Address != "" {
-		text += ", JT/T 808 on " + cfg.Gateway.Address
+// livePort is the port that vehicles are told to dial.
+func livePort(cfg *Config) (uint16, error) {
+	_, name, err := net.SplitHostPort(cfg.Ingest.LiveAddress)
+	if err != nil {
+		return 0, fmt.Errorf("ingest.live_address: %w", err)
 	}
-	text += ", relay on " + cfg.Relay.Address + ", commands by " + string(cfg.Signalling.Mode)
+	port, err := net.LookupPort("tcp", name)
+	if err != nil {
+		return 0, fmt.Errorf("ingest.live_address: %w", err)
+	}
+	return uint16(port), nil
+}
+
+func warnOfPublicHost(p *service.Process, cfg *Config) {
+	if cfg.Signalling.Mode == signalling.ModeOff {
+		return
+	}
+	if warning := signalling.PublicHostWarning(cfg.PublicHost); warning != "" {
+		log := p.Logger("main")
+		log.Warn().Msg(warning)
+	}
+}
+
+// summary says what listens where.
+func summary(cfg *Config, media *ingest.Server, gateway *signalling.Gateway, relay *relayserver.Server) string {
+	text := fmt.Sprintf("vehicles' media on %s (live) and %s (replay), ", media.Addr(jt1078.KindLive), media.Addr(jt1078.KindReplay))
+	if gateway != nil {
+		text += fmt.Sprintf("their signalling on %s, ", gateway.Addr())
+	}
+	text += fmt.Sprintf("relay on %s; commands: %s", relay.Addr(), cfg.Signalling.Mode)
 	if cfg.Redis.Addr != "" {
-		text += ", Redis at " + cfg.Redis.Addr
+		text += ", Redis " + cfg.Redis.Addr
 	}
 	return text
 }
