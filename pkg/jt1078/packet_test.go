@@ -207,6 +207,9 @@ func TestParsePacketRefuses(t *testing.T) {
 			t.Errorf("%s: %d, %v, packet %+v; want %v", name, n, err, p, ca.want)
 		}
 	}
+	if _, err := ParsePacket([]byte("no packet at all"), SIMFormatAuto, &Packet{}); !errors.Is(err, ErrNotPacket) {
+		t.Errorf("without a format: %v", err)
+	}
 	for _, ca := range casesPacket {
 		for n := range len(ca.wire) {
 			var p Packet

@@ -2,6 +2,7 @@ package jt1078
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -64,6 +65,9 @@ func TestParseStreamIDNamesTheCanonicalForm(t *testing.T) {
 		if !errors.As(err, &wrong) || !errors.Is(err, ErrStreamID) {
 			t.Errorf("%q: got %v, want a NotCanonicalError", name, err)
 			continue
+		}
+		if text := err.Error(); !strings.Contains(text, name) || !strings.Contains(text, canonical) {
+			t.Errorf("%q: the error reads %q", name, text)
 		}
 		if wrong.Name != name || wrong.Canonical.String() != canonical {
 			t.Errorf("%q: error names %q and %s, want %s", name, wrong.Name, wrong.Canonical, canonical)
