@@ -1,10 +1,14 @@
 package publish
 
 import (
+	"net"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/bluenviron/gortmplib"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
@@ -28,7 +32,7 @@ func testKey(t *testing.T) jt1078.Key {
 }
 
 // publishTo pushes the test stream until the test ends.
-func publishTo(t *testing.T, url string, pool *relay.Pool[*pipeline.Pipeline]) *Publisher {
+func publishTo(t *testing.T, url string, pool *relay.Pool[*pipeline.Pipeline], options ...func(*Publisher)) *Publisher {
 	t.Helper()
 	stream, release := pool.Acquire(testKey(t))
 	config := DefaultConfig()
@@ -37,9 +41,16 @@ func publishTo(t *testing.T, url string, pool *relay.Pool[*pipeline.Pipeline]) *
 		Key: testKey(t), Config: config, URL: url, Secret: "s3cret&more", Pipeline: stream, Release: release,
 		Log: zerolog.New(zerolog.NewTestWriter(t)), Metrics: NewMetrics(prometheus.NewRegistry()),
 	}
+	for _, option := range options {
+		option(p)
+	}
 	p.Initialize()
 	t.Cleanup(p.Close)
 	return p
+}
+
+func attempts(p *Publisher, result string) float64 {
+	return testutil.ToFloat64(p.Metrics.attempts.WithLabelValues(result))
 }
 
 func TestPublish(t *testing.T) {
@@ -47,7 +58,7 @@ func TestPublish(t *testing.T) {
 	server := webtest.NewRTMPServer(t)
 	p := publishTo(t, server.URL("live"), webtest.NewPool(t, source.Address, pipeline.DefaultConfig()))
 	webtest.Eventually(t, "the server takes the stream", p.Publishing)
-	probe := webtest.Run(t, server.URL("live/"+testID), 3)
+	probe := webtest.Run(t, server.URL("live/"+testID), 2)
 	probe.CheckPlayable(t)
 	if first := probe.Packets[0].Seconds(); first > 20 {
 		t.Errorf("the publish does not start near 0: %v s", first)
@@ -58,8 +69,9 @@ func TestPublishGoesOnAfterTheServersRestart(t *testing.T) {
 	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
 	server := webtest.NewRTMPServer(t)
 	reconnected := make(chan struct{}, 100)
-	p := publishTo(t, server.URL("live"), webtest.NewPool(t, source.Address, pipeline.DefaultConfig()))
-	p.Reconnected = func() { reconnected <- struct{}{} }
+	p := publishTo(t, server.URL("live"), webtest.NewPool(t, source.Address, pipeline.DefaultConfig()), func(p *Publisher) {
+		p.Reconnected = func() { reconnected <- struct{}{} }
+	})
 	webtest.Eventually(t, "the server takes the stream", p.Publishing)
 	server.Stop()
 	webtest.Eventually(t, "the loss is seen", func() bool { return !p.Publishing() })
@@ -69,5 +81,88 @@ func TestPublishGoesOnAfterTheServersRestart(t *testing.T) {
 	webtest.Run(t, server.URL("live/"+testID), 2).CheckPlayable(t)
 	if n := source.Total(); n != 1 {
 		t.Errorf("%d subscriptions, want 1", n)
+	}
+}
+
+// One publish lasts through the vehicle's pause, another resolution and a restart of jt1078_server. The server here
+// drops a publisher that sends nothing for a second.
+func TestOnePublishThroughEverything(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
+	server := webtest.NewRTMPServer(t)
+	p := publishTo(t, server.URL("live"), webtest.NewPool(t, source.Address, pipeline.DefaultConfig()))
+	webtest.Eventually(t, "the server takes the stream", p.Publishing)
+	source.Set(func(c *webtest.Content) { c.Paused = true })
+	time.Sleep(2500 * time.Millisecond)
+	source.Set(func(c *webtest.Content) { c.Paused, c.Clip = false, webtest.NewClip(t, "640x480") })
+	probe := webtest.Run(t, server.URL("live/"+testID), 2)
+	probe.CheckPlayable(t)
+	if v := probe.Stream(t, "video"); v.Width != 640 {
+		t.Errorf("a joiner is told of a picture %d pixels wide", v.Width)
+	}
+	address := source.Address
+	source.Stop()
+	source.Start(t, address)
+	before := p.LastVideo()
+	webtest.Eventually(t, "pictures come again", func() bool { return p.LastVideo().After(before.Add(time.Second)) })
+	if attempts(p, "ok") != 1 || attempts(p, "lost") != 0 {
+		t.Errorf("%v publishes, %v lost", attempts(p, "ok"), attempts(p, "lost"))
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
+	p := publishTo(t, "rtmp://"+webtest.FreeAddress(t)+"/live", webtest.NewPool(t, source.Address, pipeline.DefaultConfig()))
+	webtest.Eventually(t, "it is tried again and again", func() bool { return attempts(p, "failed") >= 3 })
+	if p.Publishing() {
+		t.Error("publishes to nobody")
+	}
+}
+
+// A server that takes nothing holds nobody up and is dialled again.
+func TestServerThatDoesNotRead(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "1280x720", "-b:v", "8M", "-qmax", "4")})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer listener.Close()
+	done := make(chan struct{})
+	defer close(done)
+	wg.Go(func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer connection.Close()
+				c := &gortmplib.ServerConn{RW: connection}
+				if c.Initialize() == nil && c.Accept() == nil {
+					<-done
+				}
+			})
+		}
+	})
+	pool := webtest.NewPool(t, source.Address, pipeline.DefaultConfig())
+	p := publishTo(t, "rtmp://"+listener.Addr().String()+"/live", pool, func(p *Publisher) { p.Config.WriteTimeout = 300 * time.Millisecond })
+	viewer := p.Pipeline.Attach("flv")
+	defer viewer.Close()
+	var units []*pipeline.Unit
+	for attempts(p, "lost") < 1 {
+		if units, err = viewer.Next(t.Context(), units); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNoPush(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
+	pool := webtest.NewPool(t, source.Address, pipeline.DefaultConfig())
+	p := publishTo(t, "", pool)
+	webtest.Eventually(t, "the stream is held without a push", func() bool { return !p.LastVideo().IsZero() })
+	if p.Publishing() {
+		t.Error("publishes nowhere")
 	}
 }

@@ -36,8 +36,8 @@ rtmp {
         chunk_size 60000;
         ping 1s;
         ping_timeout 2s;
-        application live { live on; idle_streams on; drop_idle_publisher 5s; }
-        application replay { live on; idle_streams on; }
+        application live { live on; idle_streams on; drop_idle_publisher 1s; }
+        application replay { live on; idle_streams on; drop_idle_publisher 1s; }
     }
 }
 `))

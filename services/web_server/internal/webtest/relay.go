@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	relayv1 "multi_process_server/proto/relay/v1"
@@ -67,7 +68,7 @@ func (r *Relay) Start(t testing.TB, address string) {
 	r.mutex.Lock()
 	r.epoch++
 	r.mutex.Unlock()
-	r.server = grpc.NewServer()
+	r.server = grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	relayv1.RegisterRelayServer(r.server, r)
 	served, server := make(chan struct{}), r.server
 	r.served = served
