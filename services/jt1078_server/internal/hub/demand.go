@@ -18,7 +18,7 @@ type demand struct {
 	// expecting: a start waits for the vehicle to dial, so its connection may take over at once.
 	expecting bool
 	// commanded: the vehicle was told to send and not to stop since. Only such a stream is stopped; one that comes
-	// without our asking is somebody else's.
+	// without our asking is somebody else's. It is the supervisor's own, as is nothing else here.
 	commanded bool
 	// unwatched is when the last subscriber left, stopped when the vehicle was told to stop; zero if not since.
 	unwatched, stopped time.Time
@@ -98,7 +98,7 @@ func (s *stream) retire(err error) bool {
 	s.stopVehicle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.subscribers) > 0 { // they came while the vehicle was being stopped
+	if len(s.subscribers) > 0 && s.hub.ctx.Err() == nil { // they came while the vehicle was being stopped
 		return false
 	}
 	s.supervised = false
@@ -220,12 +220,13 @@ func (s *stream) unexpect() {
 func (s *stream) command() error {
 	cfg := &s.hub.Config
 	s.mu.Lock()
-	s.commanded, s.stopped = true, time.Time{}
+	s.stopped = time.Time{}
 	if s.publisher == nil {
 		s.setStage(relayv1.Stage_STAGE_COMMAND_SENT, "")
 	}
 	s.mu.Unlock()
-	for until := time.Now().Add(cfg.Start.Command); ; {
+	for until := time.Now().Add(cfg.Start.Command); s.hub.ctx.Err() == nil; {
+		s.commanded = true
 		ctx, cancel := context.WithTimeout(s.hub.ctx, cfg.Start.Acknowledge)
 		acknowledged, err := s.hub.Commander.StartLive(ctx, s.key.ID, cfg.Substream)
 		cancel()
@@ -243,10 +244,9 @@ func (s *stream) command() error {
 				s.mu.Unlock()
 			}
 			return nil
-		case time.Now().After(until):
-			s.mu.Lock()
-			s.commanded = false // nothing has reached it, so there is nothing to stop
-			s.mu.Unlock()
+		}
+		s.commanded = false // nothing has reached it, so there is nothing to stop
+		if time.Now().After(until) {
 			return s.startError(relayv1.Stage_STAGE_COMMAND_SENT, err)
 		}
 		s.log.Debug().Err(err).Msg("the vehicle is tried again")
@@ -255,21 +255,20 @@ func (s *stream) command() error {
 			return err // it has dialled, or there is no need any more
 		}
 	}
+	return ErrStopping
 }
 
 // stopVehicle ends what we have asked for: it tells the vehicle, gives it some time to close its connection, and closes
 // it otherwise. It does nothing to a stream that nobody asked for.
 func (s *stream) stopVehicle() {
-	s.mu.Lock()
-	publisher, commanded := s.publisher, s.commanded
-	if commanded {
-		s.commanded = false
-		s.stopped = time.Now()
-	}
-	s.mu.Unlock()
-	if !commanded {
+	if !s.commanded {
 		return
 	}
+	s.commanded = false
+	s.mu.Lock()
+	publisher := s.publisher
+	s.stopped = time.Now()
+	s.mu.Unlock()
 	limit := s.hub.Config.Start.Acknowledge
 	if s.hub.ctx.Err() != nil {
 		limit = goodbye

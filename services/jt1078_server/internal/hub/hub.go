@@ -140,10 +140,10 @@ func (h *Hub) newStream(key jt1078.Key) *stream {
 		log: h.Log.With().Str("kind", key.Kind.String()).Stringer("sim", key.ID.SIM).Uint8("channel", key.ID.Channel).
 			Logger(),
 		wake: make(chan struct{}, 1),
-		cache: media.GOPCache[item]{
+		cache: media.GOPCache[entry]{
 			MaxBytes:    h.Config.GOPMaxBytes,
 			MaxDuration: h.Config.GOPMaxDuration,
-			Evict:       func(i item) { i.buffer.Free() },
+			Evict:       func(e entry) { e.buffer.Free() },
 		},
 	}
 }

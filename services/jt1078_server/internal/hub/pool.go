@@ -8,23 +8,19 @@ import (
 )
 
 const (
-	// gRPC keeps buffers of 1 KiB and less out of any pool, so the smallest class is just above; a packet of sound
-	// takes one.
-	smallestBuffer = 1152
+	// segmentSize is what frames are written into one after another, see segment. Large enough that a group of
+	// pictures is a handful of them, small enough that a stream's last one, which is not full, costs little.
+	segmentSize = 64 << 10
 	// largestPooled is above the largest frame (ingest.max_frame); what is larger comes and goes with the collector.
 	largestPooled = 8 << 20
 	// maxFree bounds what the pool keeps for later, all classes together. Trim keeps it near what is needed.
 	maxFree = 256 << 20
 )
 
-// bufferSizes are those of Go's own allocator, so that nothing is lost between the two: about one eighth apart up to
-// 32 KiB, then whole pages.
+// bufferSizes are one eighth apart: whole pages of Go's own allocator, so that nothing is lost between the two.
 var bufferSizes = func() []int {
-	sizes := []int{
-		smallestBuffer, 1280, 1408, 1536, 1792, 2048, 2304, 2688, 3072, 3456, 4096, 4864, 5376, 6144, 6784, 8192, 9472,
-		10880, 12288, 13568, 14336, 16384, 18432, 20480, 21760, 24576, 27264, 28672, 32768, 40960, 49152, 57344, 65536,
-	}
-	for octave := 64 << 10; octave < largestPooled; octave *= 2 {
+	sizes := []int{segmentSize}
+	for octave := segmentSize; octave < largestPooled; octave *= 2 {
 		for i := 1; i <= 8; i++ {
 			sizes = append(sizes, octave+i*octave/8)
 		}
@@ -32,8 +28,8 @@ var bufferSizes = func() []int {
 	return sizes
 }()
 
-// bufferPool keeps the frames' buffers from the collector: at thousands of frames a second its heap would stand at
-// twice what is live. It is a mem.BufferPool; what is freed last is used first.
+// bufferPool keeps the frames' memory from the collector: at tens of megabytes a second its heap would stand at twice
+// what is live. It is a mem.BufferPool; what is freed last is used first.
 type bufferPool struct {
 	classes []bufferClass
 	inUse   atomic.Int64 // bytes, by class
@@ -56,28 +52,24 @@ func newBufferPool() *bufferPool {
 	return p
 }
 
-// class is the index of the smallest that holds length bytes, or len(p.classes).
-func (p *bufferPool) class(length int) int {
-	low, high := 0, len(p.classes)
-	for low < high {
-		if middle := (low + high) / 2; p.classes[middle].size < length {
-			low = middle + 1
-		} else {
-			high = middle
+// class is the smallest that holds length bytes, nil when none does.
+func (p *bufferPool) class(length int) *bufferClass {
+	for i := range p.classes {
+		if p.classes[i].size >= length {
+			return &p.classes[i]
 		}
 	}
-	return low
+	return nil
 }
 
 // Get returns a buffer of that length. Its contents are anything.
 func (p *bufferPool) Get(length int) *[]byte {
-	i := p.class(length)
-	if i == len(p.classes) {
+	c := p.class(length)
+	if c == nil {
 		p.inUse.Add(int64(length))
 		b := make([]byte, length)
 		return &b
 	}
-	c := &p.classes[i]
 	p.inUse.Add(int64(c.size))
 	c.mu.Lock()
 	n := len(c.free)
@@ -100,11 +92,10 @@ func (p *bufferPool) Get(length int) *[]byte {
 func (p *bufferPool) Put(b *[]byte) {
 	size := cap(*b)
 	p.inUse.Add(-int64(size))
-	i := p.class(size)
-	if i == len(p.classes) || p.classes[i].size != size || p.free.Load()+int64(size) > maxFree {
+	c := p.class(size)
+	if c == nil || c.size != size || p.free.Load()+int64(size) > maxFree {
 		return
 	}
-	c := &p.classes[i]
 	p.free.Add(int64(size))
 	c.mu.Lock()
 	c.free = append(c.free, b)
@@ -126,3 +117,33 @@ func (p *bufferPool) Trim() {
 }
 
 var _ mem.BufferPool = (*bufferPool)(nil)
+
+// segment is where a stream writes its frames' events, one after another. Each is then read-only; the cache and the
+// subscribers share it by reference to the segment, whose memory is free again when the last of them has let go. So
+// what comes together stays together: a group of pictures is dropped in a few steps, and small frames waste nothing.
+type segment struct {
+	buffer mem.Buffer // holds a reference of the stream's own; nil: there is no segment
+	data   []byte
+	used   int
+}
+
+// reserve returns room for size bytes, of length 0, and where in which buffer it is. The buffer is the segment's: who
+// keeps it takes a reference.
+func (s *segment) reserve(pool *bufferPool, size int) (room []byte, buffer mem.Buffer, start int) {
+	if s.buffer == nil || s.used+size > len(s.data) {
+		s.release()
+		data := pool.Get(max(size, segmentSize))
+		s.buffer, s.data = mem.NewBuffer(data, pool), *data
+	}
+	start = s.used
+	s.used += size
+	return s.data[start:start:s.used], s.buffer, start
+}
+
+// release lets go of the segment; what others refer to stays.
+func (s *segment) release() {
+	if s.buffer != nil {
+		s.buffer.Free()
+	}
+	*s = segment{}
+}

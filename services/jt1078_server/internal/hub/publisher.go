@@ -81,6 +81,7 @@ func (s *stream) detach(p *Publisher, reason error) {
 	s.publisher = nil
 	s.needKey = true
 	s.cache.Clear()
+	s.segment.release()
 	s.hub.metrics.publishers.Dec()
 	if len(s.subscribers) > 0 {
 		s.hub.metrics.interruptions.Inc()

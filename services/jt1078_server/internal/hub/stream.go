@@ -34,10 +34,21 @@ type stream struct {
 	codec    media.Codec // of the video, by the last key frame
 	sets     media.ParameterSets
 	needKey  bool // delta frames refer to something that is missing
-	cache    media.GOPCache[item]
+	segment  segment
+	cache    media.GOPCache[entry]
 
 	demand
 }
+
+// entry is an encoded frame in the cache, which holds a reference to the buffer of its segment.
+type entry struct {
+	buffer     mem.Buffer
+	start, end int
+	typ        media.FrameType
+}
+
+// event is the frame's event alone, with a reference of its own.
+func (e *entry) event() mem.Buffer { return e.buffer.Slice(e.start, e.end) }
 
 // over reports whether nothing is left to keep or to remember of the stream.
 func (s *stream) over(now time.Time) bool {
@@ -81,10 +92,8 @@ func (s *stream) subscribe(name string) (*Subscriber, error) {
 	if s.stage != relayv1.Stage_STAGE_UNSPECIFIED {
 		c.pushState(s.state(&relayv1.State{Stage: s.stage, CachedFrames: uint32(len(cached))}))
 	}
-	for _, i := range cached {
-		i.buffer.Ref()
-		i.queued = now
-		c.pushFrame(i)
+	for _, e := range cached {
+		c.pushFrame(item{buffer: e.event(), size: e.end - e.start, typ: e.typ, queued: now})
 	}
 	s.demanded()
 	return c, nil
@@ -241,15 +250,19 @@ func (s *stream) emit(f *media.Frame) {
 	s.sequence++
 	f.Sequence = s.sequence
 	size := relayv1.FrameEventSize(f)
-	b := s.hub.pool.Get(size)
-	*b = relayv1.AppendFrameEvent((*b)[:0], f)
-	i := item{buffer: mem.NewBuffer(b, s.hub.pool), size: size, typ: f.Type, queued: f.Received}
-	for _, c := range s.subscribers {
-		i.buffer.Ref()
-		c.pushFrame(i)
+	room, buffer, start := s.segment.reserve(s.hub.pool, size)
+	relayv1.AppendFrameEvent(room, f)
+	e := entry{buffer: buffer, start: start, end: start + size, typ: f.Type}
+	if len(s.subscribers) > 0 {
+		event := e.event()
+		for _, c := range s.subscribers {
+			event.Ref()
+			c.pushFrame(item{buffer: event, size: size, typ: f.Type, queued: f.Received})
+		}
+		event.Free()
 	}
-	if !s.cache.Add(i, size, f.Type, f.PTS) {
-		i.buffer.Free()
+	if s.cache.Add(e, size, f.Type, f.PTS) {
+		buffer.Ref()
 	}
 	m := s.hub.metrics
 	m.frames[f.Type].Inc()

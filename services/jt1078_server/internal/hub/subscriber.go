@@ -10,12 +10,12 @@ import (
 	"multi_process_server/pkg/media"
 )
 
-// item is an encoded event, and what has to be known of it without decoding.
+// item is an encoded event in a queue, and what has to be known of it without decoding.
 type item struct {
 	buffer mem.Buffer
 	size   int
 	typ    media.FrameType // 0: a state
-	queued time.Time       // when the frame was received; of a cached frame, when it was queued for the late joiner
+	queued time.Time       // when the frame was received; of a cached frame, when it was queued for a late joiner
 }
 
 // Subscriber is one subscription of a stream. Next is for one goroutine; Close for any.
