@@ -76,6 +76,9 @@ func TestPlayFLV(t *testing.T) {
 			t.Errorf("%s: %+v", kind, probe.Streams)
 		}
 	}
+	if volume := webtest.Decode(t, server.URL+testURL, 2); volume < -25 {
+		t.Errorf("the tone is at %v dB", volume)
+	}
 	webtest.Eventually(t, "the streams are released", func() bool {
 		return source.Subscribers("live/"+testID) == 0 && source.Subscribers("replay/"+testID) == 0
 	})
@@ -84,7 +87,10 @@ func TestPlayFLV(t *testing.T) {
 func TestPlayWithoutSound(t *testing.T) {
 	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240"), Silent: true})
 	_, server := serve(t, source, DefaultConfig(), pipeline.DefaultConfig())
-	webtest.Run(t, server.URL+testURL, 2).CheckPlayable(t)
+	webtest.Run(t, server.URL+testURL, 1).CheckPlayable(t)
+	if volume := webtest.Decode(t, server.URL+testURL, 1); volume > -80 {
+		t.Errorf("silence is at %v dB", volume)
+	}
 }
 
 func TestOneSubscriptionForAllViewers(t *testing.T) {

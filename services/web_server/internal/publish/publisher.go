@@ -169,7 +169,7 @@ func (p *Publisher) dial(ctx context.Context) (*conn, *gortmplib.Client, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.Config.DialTimeout)
 	defer cancel()
-	connection := &conn{timeout: p.Config.WriteTimeout}
+	connection := &conn{timeout: p.Config.WriteTimeout, dialing: true}
 	client := &gortmplib.Client{
 		URL: target, Publish: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -184,6 +184,7 @@ func (p *Publisher) dial(ctx context.Context) (*conn, *gortmplib.Client, error) 
 	if err := client.Initialize(ctx); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", p.URL, err)
 	}
+	connection.dialing = false
 	return connection, client, nil
 }
 

@@ -1,7 +1,9 @@
 package publish
 
 import (
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"multi_process_server/pkg/jt1078"
+	"multi_process_server/pkg/media"
 	"multi_process_server/pkg/relay"
 	"multi_process_server/services/web_server/internal/pipeline"
 	"multi_process_server/services/web_server/internal/webtest"
@@ -62,6 +65,9 @@ func TestPublish(t *testing.T) {
 	probe.CheckPlayable(t)
 	if first := probe.Packets[0].Seconds(); first > 20 {
 		t.Errorf("the publish does not start near 0: %v s", first)
+	}
+	if volume := webtest.Decode(t, server.URL("live/"+testID), 2); volume < -25 {
+		t.Errorf("the tone is at %v dB", volume)
 	}
 }
 
@@ -118,18 +124,14 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-// A server that takes nothing holds nobody up and is dialled again.
-func TestServerThatDoesNotRead(t *testing.T) {
-	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "1280x720", "-b:v", "8M", "-qmax", "4")})
+// rtmpSink accepts publishers until the test ends and has each served.
+func rtmpSink(t *testing.T, serve func(*gortmplib.ServerConn)) (url string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer listener.Close()
-	done := make(chan struct{})
-	defer close(done)
 	wg.Go(func() {
 		for {
 			connection, err := listener.Accept()
@@ -140,20 +142,69 @@ func TestServerThatDoesNotRead(t *testing.T) {
 				defer connection.Close()
 				c := &gortmplib.ServerConn{RW: connection}
 				if c.Initialize() == nil && c.Accept() == nil {
-					<-done
+					serve(c)
 				}
 			})
 		}
 	})
+	t.Cleanup(func() {
+		listener.Close()
+		wg.Wait()
+	})
+	return "rtmp://" + listener.Addr().String() + "/live"
+}
+
+// A server that takes nothing holds nobody up and is dialled again.
+func TestServerThatDoesNotRead(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "1280x720", "-b:v", "8M", "-qmax", "4")})
+	done := make(chan struct{})
+	url := rtmpSink(t, func(*gortmplib.ServerConn) { <-done })
+	t.Cleanup(func() { close(done) })
 	pool := webtest.NewPool(t, source.Address, pipeline.DefaultConfig())
-	p := publishTo(t, "rtmp://"+listener.Addr().String()+"/live", pool, func(p *Publisher) { p.Config.WriteTimeout = 300 * time.Millisecond })
+	p := publishTo(t, url, pool, func(p *Publisher) { p.Config.WriteTimeout = 300 * time.Millisecond })
 	viewer := p.Pipeline.Attach("flv")
 	defer viewer.Close()
 	var units []*pipeline.Unit
 	for attempts(p, "lost") < 1 {
+		var err error
 		if units, err = viewer.Next(t.Context(), units); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What the server is told of the tracks, and that it is our publisher.
+func TestTracks(t *testing.T) {
+	for name, clip := range map[string]*webtest.Clip{
+		"H.264 Main":           webtest.NewClip(t, "320x240"),
+		"H.264 High, B-frames": webtest.NewClip(t, "320x240", "-profile:v", "high", "-bf", "2"),
+		"H.265":                webtest.NewH265Clip(t, "320x240"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := webtest.NewRelay(t, webtest.Content{Clip: clip})
+			told := make(chan []string, 10)
+			url := rtmpSink(t, func(c *gortmplib.ServerConn) {
+				reader := &gortmplib.Reader{Conn: c}
+				if err := reader.Initialize(); err != nil {
+					told <- []string{err.Error()}
+					return
+				}
+				tracks := []string{c.URL.String()}
+				for _, track := range reader.Tracks() {
+					tracks = append(tracks, fmt.Sprintf("%T", track.Codec))
+				}
+				told <- tracks
+			})
+			publishTo(t, url, webtest.NewPool(t, source.Address, pipeline.DefaultConfig()))
+			got := strings.Join(<-told, " ")
+			video := "*codecs.H264"
+			if clip.Codec == media.CodecH265 {
+				video = "*codecs.H265"
+			}
+			if want := url + "/" + testID + "?secret=s3cret%26more " + video + " *codecs.MPEG4Audio"; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
 	}
 }
 

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package publish
+
+import "net"
+
+// quickAck exists on Linux.
+func quickAck(net.Conn) {}

@@ -1,0 +1,43 @@
+package webtest
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"testing"
+)
+
+var (
+	meanVolume = regexp.MustCompile(`mean_volume: (\S+) dB`)
+	trouble    = regexp.MustCompile(`(?im)^.*\b(error|invalid|corrupt|non[- ]monoton|missing|concealing).*$`)
+)
+
+// Decode has ffmpeg decode some seconds of a stream and fails at the least complaint. It returns the sound's mean
+// volume in dB: silence is below -80.
+func Decode(t testing.TB, url string, seconds int) float64 {
+	t.Helper()
+	ffmpeg := Require(t, "ffmpeg", "ffmpeg")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	defer cancel()
+	var said bytes.Buffer
+	command := exec.CommandContext(ctx, ffmpeg, "-hide_banner", "-nostats", "-i", url, "-t", strconv.Itoa(seconds),
+		"-af", "volumedetect", "-f", "null", "-")
+	command.Stderr = &said
+	if err := command.Run(); err != nil {
+		t.Fatalf("ffmpeg %s: %v\n%s", url, err, &said)
+	}
+	if line := trouble.Find(said.Bytes()); line != nil {
+		t.Errorf("ffmpeg %s: %s\n%s", url, line, &said)
+	}
+	volume := meanVolume.FindSubmatch(said.Bytes())
+	if volume == nil {
+		t.Fatalf("ffmpeg %s: no sound\n%s", url, &said)
+	}
+	mean, err := strconv.ParseFloat(string(volume[1]), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mean
+}
