@@ -39,7 +39,7 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	defer listener.Close()   //nolint:errcheck // the HTTP server closes it first
+	defer listener.Close()   // the HTTP server closes it first
 	host, _ := os.Hostname() // only a name in jt1078_server's log
 	client := &relay.Client{Config: cfg.Relay, Name: p.Name + "@" + host, Log: p.Logger("relay"), Metrics: p.Metrics}
 	if err := client.Initialize(); err != nil {

@@ -63,7 +63,7 @@ func start(t *testing.T, environment ...string) *instance {
 	}
 	t.Cleanup(func() {
 		if !i.told { // a second signal would kill
-			i.process.Process.Signal(syscall.SIGTERM) //nolint:errcheck // Wait tells
+			i.process.Process.Signal(syscall.SIGTERM) // Wait tells
 		}
 		timer := time.AfterFunc(webtest.Patience, func() { i.process.Process.Kill() })
 		defer timer.Stop()
@@ -199,7 +199,7 @@ func TestStopsUnderViewers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer viewer.Body.Close()
-	go http.Get(web.url + "/live/06495940943804.flv") //nolint:errcheck,bodyclose // ends with web_server
+	go http.Get(web.url + "/live/06495940943804.flv") // ends with web_server
 	web.told = true
 	if err := web.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -167,12 +167,12 @@ func TestViewerThatStopsReading(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer connection.Close()
-	connection.(*net.TCPConn).SetReadBuffer(4096) //nolint:errcheck // a larger one only takes longer to fill
+	connection.(*net.TCPConn).SetReadBuffer(4096) // a larger one only takes longer to fill
 	if _, err := io.WriteString(connection, "GET "+testURL+" HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	reading := get(t, server.URL+testURL)
-	go io.Copy(io.Discard, reading.Body) //nolint:errcheck // ends with the test
+	go io.Copy(io.Discard, reading.Body) // ends with the test
 	webtest.Eventually(t, "the one that does not read is dropped", func() bool { return testutil.ToFloat64(h.ended.WithLabelValues("stalled")) == 1 })
 	webtest.Eventually(t, "one viewer is left", func() bool { return h.viewers.Load() == 1 })
 	reading.Body.Close()

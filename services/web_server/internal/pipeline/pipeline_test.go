@@ -1,7 +1,7 @@
 package pipeline_test
 
 import (
-	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -359,10 +359,10 @@ func TestCloseEndsOutputs(t *testing.T) {
 	f := newFeed(t, pipeline.DefaultConfig())
 	o := f.Attach("flv")
 	go f.Close()
-	if _, err := o.Next(context.Background(), nil); err != pipeline.ErrClosed {
+	if _, err := o.Next(t.Context(), nil); !errors.Is(err, pipeline.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := f.Attach("flv").Next(context.Background(), nil); err != pipeline.ErrClosed {
+	if _, err := f.Attach("flv").Next(t.Context(), nil); !errors.Is(err, pipeline.ErrClosed) {
 		t.Errorf("error of a late output %v", err)
 	}
 }

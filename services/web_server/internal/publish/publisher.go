@@ -144,7 +144,7 @@ func (p *Publisher) publish(ctx context.Context, output *pipeline.Output, again 
 	wg.Go(func() { cancel(readAll(connection, client)) })
 	output.Restart()
 	err = p.send(ctx, output, connection, client)
-	connection.Close() //nolint:errcheck // ends the reader
+	connection.Close() // ends the reader
 	wg.Wait()
 	cancel(nil)
 

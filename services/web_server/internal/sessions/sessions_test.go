@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -382,7 +381,7 @@ func TestRecordedClientList(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(body) }))
 	defer server.Close()
 	api := &srs.API{URL: server.URL, HTTP: server.Client()}
-	listing, err := api.Clients(context.Background())
+	listing, err := api.Clients(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (a *API) do(ctx context.Context, method, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SRS: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end or given up; nothing is lost
+	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	switch {
 	case err != nil:

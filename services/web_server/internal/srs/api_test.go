@@ -1,7 +1,6 @@
 package srs
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,7 +23,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		server := httptest.NewServer(handler)
 		api := &API{URL: server.URL, HTTP: server.Client()}
-		if _, err := api.Clients(context.Background()); err == nil || !strings.Contains(err.Error(), server.URL) {
+		if _, err := api.Clients(t.Context()); err == nil || !strings.Contains(err.Error(), server.URL) {
 			t.Errorf("%s: error %v, want one that names the server", name, err)
 		}
 		server.Close()
@@ -40,14 +39,14 @@ func TestKick(t *testing.T) {
 	}))
 	defer server.Close()
 	api := &API{URL: server.URL + "/", HTTP: server.Client()}
-	if err := api.Kick(context.Background(), "a/b"); err != nil {
+	if err := api.Kick(t.Context(), "a/b"); err != nil {
 		t.Fatal(err)
 	}
 	if request != "DELETE /api/v1/clients/a%2Fb" {
 		t.Errorf("request %s", request)
 	}
 	status = http.StatusNotFound
-	if err := api.Kick(context.Background(), "gone"); err != nil {
+	if err := api.Kick(t.Context(), "gone"); err != nil {
 		t.Errorf("a client that is gone: %v", err)
 	}
 }

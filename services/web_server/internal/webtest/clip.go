@@ -46,8 +46,8 @@ func NewH265Clip(t testing.TB, size string) *Clip {
 func newClip(t testing.TB, codec media.Codec, size string, options []string) *Clip {
 	t.Helper()
 	ffmpeg := Require(t, "ffmpeg", "ffmpeg")
-	make := sync.OnceValues(func() (*Clip, error) { return encode(ffmpeg, codec, size, options) })
-	shared, _ := clips.LoadOrStore(fmt.Sprint(size, options), make)
+	once := sync.OnceValues(func() (*Clip, error) { return encode(ffmpeg, codec, size, options) })
+	shared, _ := clips.LoadOrStore(fmt.Sprint(size, options), once)
 	clip, err := shared.(func() (*Clip, error))()
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ var (
 func Decode(t testing.TB, url string, seconds int) float64 {
 	t.Helper()
 	ffmpeg := Require(t, "ffmpeg", "ffmpeg")
-	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 	defer cancel()
 	var said bytes.Buffer
 	command := exec.CommandContext(ctx, ffmpeg, "-hide_banner", "-nostats", "-i", url, "-t", strconv.Itoa(seconds),

@@ -3,6 +3,7 @@ package webtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -45,13 +46,14 @@ func (p *ProbePacket) Seconds() float64 {
 func Run(t testing.TB, url string, seconds int) *Probe {
 	t.Helper()
 	ffprobe := Require(t, "ffprobe", "ffmpeg")
-	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, ffprobe, "-v", "error", "-of", "json", "-show_streams", "-show_packets",
 		"-read_intervals", "%+"+strconv.Itoa(seconds), url).Output()
 	if err != nil {
 		var said []byte
-		if exit, ok := err.(*exec.ExitError); ok {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
 			said = exit.Stderr
 		}
 		t.Fatalf("ffprobe %s: %v: %s", url, err, said)
