@@ -34,8 +34,10 @@ const (
 	reachAgain = time.Second
 	// goodbye is how long the hub's Close waits for vehicles to be told to stop.
 	goodbye = time.Second
-	// A vehicle that drops its connection is started again at once, one that does so again and again after
-	// minBackoff, doubled up to maxBackoff; steadyAfter it has played for that long, at once again.
+	// A vehicle that drops its connection is told to send again after firstPause, in which it may have dialled by
+	// itself; one that does so again and again after minBackoff, doubled up to maxBackoff, until it has played for
+	// steadyAfter.
+	firstPause  = 250 * time.Millisecond
 	minBackoff  = time.Second
 	maxBackoff  = 8 * time.Second
 	steadyAfter = 30 * time.Second
@@ -64,7 +66,7 @@ func (s *stream) unwanted(now time.Time) bool {
 
 // supervise is the supervisor.
 func (s *stream) supervise() {
-	var backoff time.Duration
+	backoff := firstPause
 	for {
 		began := time.Now()
 		err := s.start(began)
@@ -73,11 +75,9 @@ func (s *stream) supervise() {
 		}
 		if err == nil { // the vehicle's connection was lost
 			if time.Since(began) > steadyAfter {
-				backoff = 0
+				backoff = firstPause
 			}
-			if backoff > 0 {
-				err = s.await(backoff, true, func() bool { return s.publisher != nil })
-			}
+			err = s.await(backoff, true, func() bool { return s.publisher != nil })
 			backoff = min(max(2*backoff, minBackoff), maxBackoff)
 			if err == nil || errors.Is(err, errTimeUp) {
 				continue
@@ -141,9 +141,19 @@ func (s *stream) start(began time.Time) error {
 		if attempt == attempts || failure.Stage == relayv1.Stage_STAGE_COMMAND_SENT || !s.hub.commands(s.key) {
 			return err
 		}
+		if !s.watched() {
+			s.hub.metrics.starts.WithLabelValues("abandoned").Inc()
+			return errAbandoned
+		}
 		s.log.Info().Err(failure).Msg("start is tried once more")
 		s.stopVehicle()
 	}
+}
+
+func (s *stream) watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subscribers) > 0
 }
 
 // attempt is one try of a start.

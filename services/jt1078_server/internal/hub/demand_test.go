@@ -336,6 +336,23 @@ func TestConnectionThatWeAskedForTakesOverAtOnce(t *testing.T) {
 	}
 }
 
+// A start that fails when its last viewer has just gone is not tried once more.
+func TestFailedStartIsNotRetriedForNobody(t *testing.T) {
+	cfg := testConfig()
+	cfg.Grace = patience
+	cfg.Start.Connect = 100 * time.Millisecond
+	commander := &fakeCommander{}
+	h := newHub(t, cfg, commander)
+	c := mustSubscribe(t, h, liveKey)
+	waitStage(t, c, relayv1.Stage_STAGE_ACKNOWLEDGED)
+	c.Close()
+	s := h.streams[liveKey]
+	eventually(t, "the supervisor goes", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.supervised })
+	if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub", "stop"}) {
+		t.Errorf("calls %v", calls)
+	}
+}
+
 func TestStartIsAbandonedWhenNobodyWaits(t *testing.T) {
 	commander := &fakeCommander{}
 	h := newHub(t, testConfig(), commander)

@@ -104,12 +104,7 @@ func (h *Hub) Wanted(key jt1078.Key) bool {
 	h.mu.Lock()
 	s := h.streams[key]
 	h.mu.Unlock()
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.subscribers) > 0
+	return s != nil && s.watched()
 }
 
 // locked finds the stream, or makes it, and returns it locked: it cannot be swept away in between.

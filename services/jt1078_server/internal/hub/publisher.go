@@ -115,7 +115,9 @@ func (p *Publisher) Close(reason error) {
 		return
 	}
 	s.detach(p, reason)
-	s.log.Info().Str("remote", p.source.Remote).Err(reason).Int("subscribers", len(s.subscribers)).Msg("the vehicle's connection has ended")
+	if len(s.subscribers) > 0 {
+		s.log.Warn().Str("remote", p.source.Remote).AnErr("reason", reason).Int("subscribers", len(s.subscribers)).Msg("the vehicle's connection has ended while it is watched")
+	}
 }
 
 // end is the hub's own way to end a publisher.

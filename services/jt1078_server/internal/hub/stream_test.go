@@ -381,33 +381,30 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	h := newHub(t, testConfig(), nil)
 	v := mustDial(t, h, liveKey)
 	defer v.hangUp()
+	v.send(keyFrame(0))
 	c := mustSubscribe(t, h, liveKey)
-	timestamp := uint64(0)
-	ctx := t.Context()
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	nextFrame(t, c)
+	key, delta, timestamp := keyFrame(0), deltaFrame(0), uint64(0)
 	group := func() {
 		for i := range 50 {
-			f := deltaFrame(timestamp)
+			f := delta
 			if i == 0 {
-				f = keyFrame(timestamp)
+				f = key
 			}
-			v.send(f)
 			timestamp += 40
-			if i == 0 {
-				for !func() bool { c.stream.mu.Lock(); defer c.stream.mu.Unlock(); return c.head < len(c.queue) }() {
-				}
-			}
-			buffer, err := c.Next(ctx)
+			f.Timestamp = timestamp
+			v.send(f)
+			buffer, err := c.Next(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			buffer.Free()
 		}
 	}
-	for range 3 {
-		group()
-	}
-	// The test's own frames are 50 of them.
-	if n := testing.AllocsPerRun(10, group); n > 55 {
+	group()
+	// The collector may empty gRPC's pools in between, and under the race detector they drop objects on purpose.
+	if n := testing.AllocsPerRun(20, group); n > 25 {
 		t.Errorf("%v allocations for 50 frames", n)
 	}
 }
