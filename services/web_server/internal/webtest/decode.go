@@ -22,8 +22,9 @@ func Decode(t testing.TB, url string, seconds int) float64 {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 	defer cancel()
 	var said bytes.Buffer
+	// vfr: pictures keep their own times; a fixed rate would find two of a jittering stream at one place and complain.
 	command := exec.CommandContext(ctx, ffmpeg, "-hide_banner", "-nostats", "-i", url, "-t", strconv.Itoa(seconds),
-		"-af", "volumedetect", "-f", "null", "-")
+		"-fps_mode", "vfr", "-af", "volumedetect", "-f", "null", "-")
 	command.Stderr = &said
 	if err := command.Run(); err != nil {
 		t.Fatalf("ffmpeg %s: %v\n%s", url, err, &said)
