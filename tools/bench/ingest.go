@@ -9,7 +9,7 @@ import (
 // group of pictures, beside a process that reads the same bytes from as many connections and throws them away.
 func (b *bench) ingest(ctx context.Context) error {
 	t := table{
-		title:  fmt.Sprintf("Ingest, nobody watching (1.14 Mbit/s, 25 fps; %v, %d rounds)", b.seconds, b.rounds),
+		title:  fmt.Sprintf("Ingest, nobody watching (1.14 Mbit/s, 25 fps; rounds of %v: %d)", b.seconds, b.rounds),
 		header: []string{"streams:", "process", "CPU a stream:", "ratio (≤ 1.5):", "memory a stream (≤ 600 kB):", "others, cores:"},
 	}
 	for _, n := range b.streams {
@@ -38,7 +38,7 @@ func (b *bench) relay(ctx context.Context) error {
 		return err
 	}
 	t := table{
-		title:  fmt.Sprintf("Relay, one subscriber a stream (1.14 Mbit/s, 25 fps; %v, %d rounds)", b.seconds, b.rounds),
+		title:  fmt.Sprintf("Relay, one subscriber a stream (1.14 Mbit/s, 25 fps; rounds of %v: %d)", b.seconds, b.rounds),
 		header: []string{"streams:", "process", "CPU a stream:", "ratio (≤ 2):", "subscriber's CPU a stream:", "ratio:", "others, cores:"},
 	}
 	t.add(fmt.Sprint(n), "jt1078_server, gRPC", percent(middle(p.subject, cpu), n), ratio(values(p.subject, cpu), values(p.limit, cpu)),

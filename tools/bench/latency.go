@@ -59,7 +59,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if err := errors.Join(waitFor(ctx, sending, "streams", b.tries), waitFor(ctx, idle, "online", b.tries)); err != nil {
 		return err
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := pause(ctx, b.settle); err != nil {
 		return err
 	}
 	running, cold, bare, err := b.latencies(ctx, server, addresses.HTTP)

@@ -39,6 +39,9 @@ type bench struct {
 	tries   int
 	profile string
 
+	settle  time.Duration // how long everything runs before it is measured: more than a group of pictures
+	packets int           // of a benchmark of parse in one round
+
 	self     string // this executable
 	binaries string // folder of the services
 	logs     string // folder of the processes' logs
@@ -67,8 +70,7 @@ func main() {
 	if os.Getenv(helperVariable) != "" {
 		err = helper(ctx)
 	} else {
-		b := &bench{out: os.Stdout, progress: os.Stderr}
-		err = b.command(ctx, os.Args[1:])
+		err = newBench(os.Stdout, os.Stderr).command(ctx, os.Args[1:])
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -79,6 +81,10 @@ func main() {
 // interrupted is done when the process shall end.
 func interrupted() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
+
+func newBench(out, progress io.Writer) *bench {
+	return &bench{streams: streamsFlag{200, 500}, settle: 5 * time.Second, packets: 4_000_000, out: out, progress: progress}
 }
 
 // command is what the user has started.
@@ -114,7 +120,6 @@ func (b *bench) parseArguments(args []string) ([]part, error) {
 		}
 		chosen = parts[i : i+1]
 	}
-	b.streams = streamsFlag{200, 500}
 	f := flag.NewFlagSet("bench", flag.ExitOnError)
 	f.Var(&b.streams, "streams", "`numbers` of vehicles of ingest")
 	f.IntVar(&b.watched, "watched", 200, "streams of relay, each with one subscriber")

@@ -12,7 +12,6 @@ import (
 
 const (
 	parsePackage = "multi_process_server/pkg/jt1078"
-	parsePackets = 4_000_000 // of a benchmark in one round
 	// parseRounds for one round of the others: they are so short that more of them are the better way to spend time.
 	parseRounds = 5
 )
@@ -42,16 +41,16 @@ func (b *bench) parse(ctx context.Context) error {
 			return err
 		}
 		for _, p := range parseBenchmarks {
-			used, n, err := runBenchmark(ctx, binary, p.name, parsePackets)
+			used, n, err := runBenchmark(ctx, binary, p.name, b.packets)
 			if err != nil {
 				return err
 			}
-			times[p.name] = append(times[p.name], float64((used-start).Nanoseconds())/parsePackets)
+			times[p.name] = append(times[p.name], float64((used-start).Nanoseconds())/float64(b.packets))
 			allocations[p.name] = max(allocations[p.name], n)
 		}
 	}
 	t := table{
-		title:  fmt.Sprintf("Parsing, packets of 950 bytes (CPU time, %d rounds of %d packets)", rounds, parsePackets),
+		title:  fmt.Sprintf("Parsing, packets of 950 bytes (CPU time, %d rounds of %d packets)", rounds, b.packets),
 		header: []string{"what", "a packet:", "ratio (≤ 1.5):", "allocations a packet:"},
 	}
 	for _, p := range parseBenchmarks {

@@ -14,12 +14,8 @@ import (
 	"multi_process_server/tools/internal/suite"
 )
 
-const (
-	// settle is how long everything runs before it is measured: more than a group of pictures.
-	settle = 5 * time.Second
-	// complete is how much of what was to be sent or received may be missing by the clocks' inaccuracy alone.
-	complete = 0.98
-)
+// complete is how much of what was to be sent or received may be missing by the clocks' inaccuracy alone.
+const complete = 0.98
 
 // target is what vehicles send to: jt1078_server or its limit, a process that is not started yet.
 type target struct {
@@ -104,7 +100,7 @@ func (b *bench) measure(ctx context.Context, t *target, n int) (*turn, error) {
 		}
 		services = append(services, subscriber)
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := pause(ctx, b.settle); err != nil {
 		return nil, err
 	}
 	return b.watchTurn(ctx, t, n, restKB, services)
