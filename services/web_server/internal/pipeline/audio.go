@@ -19,6 +19,9 @@ const (
 	// drift that every packet of driftWindow shows is one.
 	driftAllowed = 100 * time.Millisecond
 	driftWindow  = time.Second
+	// maxRunIn bounds the samples that an encoder may swallow before its first unit: one unit and what it is behind, at
+	// the highest rate that it resamples from.
+	maxRunIn = 1 << 15
 	// maxFill bounds the silence that is made at once; a longer gap is jumped over.
 	maxFill = 3 * time.Second
 )
@@ -50,7 +53,9 @@ type audioTrack struct {
 	rate    int           // of the encoder's input, Hz
 	base    time.Duration // time of the first sample that the encoder got
 	fed     int64         // samples that the encoder got
+	ranIn   int64         // of them, the silence of its run-in
 	made    int64         // units that it gave
+	from    time.Duration // no unit stands before it
 	lastPTS time.Duration
 
 	// Alignment of the vehicle's sound with the count of samples.
@@ -72,14 +77,43 @@ func (a *audioTrack) start(rate int, at time.Duration) error {
 	a.stop()
 	a.encoder, a.rate = encoder, rate
 	a.format = &Format{Codec: media.CodecAAC, Record: encoder.Config(), SampleRate: encoder.SampleRate()}
-	a.base, a.fed, a.made = max(at, a.lastPTS), 0, 0
+	a.fed, a.made = 0, 0
+	if err := a.runIn(); err != nil {
+		return err
+	}
+	a.begin(at)
 	return nil
+}
+
+// runIn feeds silence up to the first unit.
+func (a *audioTrack) runIn() error {
+	chunk := make([]int16, 256)
+	for a.made == 0 && a.fed < maxRunIn {
+		units, err := a.encoder.Encode(chunk)
+		if err != nil {
+			a.stop()
+			return fmt.Errorf("no sound: %w", err)
+		}
+		a.fed += int64(len(chunk))
+		for _, unit := range units {
+			a.made++
+			a.format.Lead = append([]byte(nil), unit...)
+		}
+	}
+	a.ranIn = a.fed
+	return nil
+}
+
+// begin lets what comes next stand at a time of the stream.
+func (a *audioTrack) begin(at time.Duration) {
+	a.from = max(at, a.lastPTS)
+	a.base = a.from - span(a.ranIn, a.rate)
 }
 
 // place moves a track that has had no sound yet to where the picture begins.
 func (a *audioTrack) place(at time.Duration) {
-	if a.fed == 0 {
-		a.base = max(at, a.lastPTS)
+	if a.fed == a.ranIn {
+		a.begin(at)
 	}
 }
 
@@ -217,7 +251,7 @@ func (a *audioTrack) pad(to time.Duration) error {
 }
 
 // encode appends to a.units. A unit's time is where its first sample stands, set back by what the encoder is behind;
-// what would stand before the track's beginning is only the encoder's run-up.
+// what would stand before the track's beginning is only the encoder's run-in.
 func (a *audioTrack) encode(pcm []int16) error {
 	a.fed += int64(len(pcm))
 	units, err := a.encoder.Encode(pcm)
@@ -230,7 +264,7 @@ func (a *audioTrack) encode(pcm []int16) error {
 		first := a.made*int64(a.encoder.FrameSamples()) - int64(a.encoder.Delay())
 		a.made++
 		pts := (a.base + span(first, a.encoder.SampleRate())).Truncate(time.Millisecond)
-		if first < 0 || pts <= a.lastPTS {
+		if pts < a.from || pts <= a.lastPTS {
 			continue
 		}
 		a.lastPTS = pts

@@ -15,6 +15,8 @@ type Format struct {
 	Record        []byte
 	Width, Height int // video, pixels
 	SampleRate    int // sound, Hz
+	// Lead is a unit of silence, for an output that must have sound before the first picture.
+	Lead []byte
 }
 
 // Unit is one access unit on its way to the outputs, which share it: nobody writes to it.

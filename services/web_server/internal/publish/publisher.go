@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortmplib"
+	"github.com/bluenviron/gortmplib/pkg/message"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
@@ -233,7 +234,7 @@ func (p *Publisher) send(ctx context.Context, output *pipeline.Output, c *conn, 
 
 // writer turns units into the messages of one publish: what a decoder needs first, and again when it changes.
 type writer struct {
-	client       *gortmplib.Client
+	client       interface{ Write(message.Message) error }
 	video, audio *pipeline.Format
 	sentAudio    *pipeline.Format
 	base         time.Duration // decoding time of the first picture: the publish starts at 0
@@ -273,7 +274,13 @@ func (w *writer) begin(u *pipeline.Unit) error {
 		return nil
 	}
 	w.sentAudio = w.audio
-	return w.config(w.audio, u.DTS-w.base)
+	if err := w.config(w.audio, u.DTS-w.base); err != nil {
+		return err
+	}
+	// SRS, unless it is told otherwise, writes "no sound" into the header of its FLV when the first messages that it has
+	// for a player bring a picture and no unit of sound. The vehicle's own comes later.
+	lead := &pipeline.Unit{Format: w.audio, DTS: u.DTS, PTS: u.DTS, Payload: w.audio.Lead}
+	return w.client.Write(accessUnit(lead, w.base))
 }
 
 func (w *writer) config(f *pipeline.Format, at time.Duration) error {
