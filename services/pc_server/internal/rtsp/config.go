@@ -45,7 +45,7 @@ func DefaultConfig() Config {
 		IdleTimeout:    60 * time.Second,
 		WriteTimeout:   10 * time.Second,
 		MaxLag:         4 * time.Second,
-		MaxBehind:      time.Second,
+		MaxBehind:      2 * time.Second,
 		MaxViewers:     1000,
 		MaxConnections: 2000,
 	}

@@ -88,7 +88,7 @@ func (r *fakeRelay) Subscribe(_ *relayv1.SubscribeRequest, out grpc.ServerStream
 		return status.FromContextError(out.Context().Err()).Err()
 	}
 
-	// Picture n of the stream is due at n × 40 ms; sound n follows it. The cache begins at the last key frame.
+	// Picture n of the stream is due at n × 40 ms; sound n precedes it. The cache begins at the last key frame.
 	now := int(time.Since(r.began) / frameTime)
 	first := now
 	for first > 0 && !r.picture(first).key {
@@ -122,31 +122,38 @@ func (r *fakeRelay) frames(n int) []*relayv1.Frame {
 	p := r.clip.pictures[n%len(r.clip.pictures)]
 	received := r.began.Add(time.Duration(n) * frameTime).UnixMicro()
 	var frames []*relayv1.Frame
+	sequence := uint64(2*n + 1) // without a gap, which would mean a loss
+	if r.sound == media.CodecUnknown {
+		sequence = uint64(n) // of the picture, less one
+	}
 	frameType := relayv1.FrameType_FRAME_TYPE_DELTA
 	if p.key {
 		frameType = relayv1.FrameType_FRAME_TYPE_KEY
 	}
-	if !p.key || !r.noKeys {
-		frames = append(frames, &relayv1.Frame{
-			Sequence: uint64(2*n + 1), Type: frameType, Codec: relayv1.Codec(r.clip.codec), PayloadType: 98,
-			PtsUs: (loop + p.pts).Microseconds(), ReceivedUs: received, Data: p.data,
-		})
-	}
 	if r.sound != media.CodecUnknown {
 		frames = append(frames, &relayv1.Frame{
-			Sequence: uint64(2*n + 2), Type: relayv1.FrameType_FRAME_TYPE_AUDIO, Codec: relayv1.Codec(r.sound), PayloadType: 6,
+			Sequence: sequence, Type: relayv1.FrameType_FRAME_TYPE_AUDIO, Codec: relayv1.Codec(r.sound), PayloadType: 6,
 			PtsUs: (time.Duration(n) * frameTime).Microseconds(), ReceivedUs: received, Data: tone(n),
+		})
+	}
+	if !p.key || !r.noKeys {
+		frames = append(frames, &relayv1.Frame{
+			Sequence: sequence + 1, Type: frameType, Codec: relayv1.Codec(r.clip.codec), PayloadType: 98,
+			PtsUs: (loop + p.pts).Microseconds(), ReceivedUs: received, Data: p.data,
 		})
 	}
 	return frames
 }
 
 // startFailed is how jt1078_server ends a subscription whose vehicle does not come.
-func startFailed(t *testing.T, stage relayv1.Stage) error {
+func startFailed(t *testing.T) error {
 	t.Helper()
-	s, err := status.New(codes.Unavailable, "no vehicle").WithDetails(&relayv1.StartFailure{Stage: stage, RetryAfterMs: 5000})
+	s, err := status.New(codes.Unavailable, "no vehicle").WithDetails(&relayv1.StartFailure{Stage: relayv1.Stage_STAGE_CONNECTED, RetryAfterMs: 5000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s.Err()
 }
+
+// refused is how it ends one that it does not want.
+var refused = status.Error(codes.ResourceExhausted, "too many streams")

@@ -15,7 +15,7 @@ func (v *viewer) run(ctx context.Context) {
 	defer close(v.done)
 	// The reports go first, so that the player has sound and picture on one clock from the first packet on. They speak
 	// of the same instant.
-	now, begin := time.Now(), trackVideo.duration(v.floor)
+	now, begin := time.Now(), trackVideo.duration(v.burst.start())
 	for t, out := range v.out {
 		if out != nil {
 			v.report(track(t), track(t).ticks(begin), now)
@@ -45,7 +45,7 @@ func (v *viewer) run(ctx context.Context) {
 // stamp is the unit's time for this viewer, in the track's ticks.
 func (v *viewer) stamp(u *unit) int64 {
 	if u.track == trackVideo {
-		return max(u.timestamp, v.floor)
+		return v.burst.stamp(u.timestamp)
 	}
 	return u.timestamp
 }

@@ -17,6 +17,14 @@ const (
 	soundAhead = 300 * time.Millisecond
 )
 
+// ffplay, and everything else made with FFmpeg, waits five seconds for a track that the SDP promises and that says
+// nothing, before it shows a picture. So silence stands in for sound that has not come for silenceAfter, in packets of
+// silencePacket samples.
+const (
+	silenceAfter  = 500 * time.Millisecond
+	silencePacket = 320
+)
+
 // sound turns the stream's sound, whatever it is, into the G.711 that the SDP offers. It belongs to one goroutine.
 type sound struct {
 	ulaw bool // the SDP offers µ-law, else A-law
@@ -32,14 +40,18 @@ type sound struct {
 
 	started bool
 	next    int64 // timestamp of the sample that follows the last one sent
+	heard   bool
+	heardAt int64 // how far the picture was when sound came last
 }
 
-// units returns the sound of one frame, none when it is to be left out because there is too much.
-func (s *sound) units(f *media.Frame) ([]*unit, error) {
+// units returns the sound of one frame, none when it is to be left out because there is too much. The picture has come
+// as far as picture, in this track's ticks.
+func (s *sound) units(f *media.Frame, picture int64) ([]*unit, error) {
 	pcm, err := s.decode(f)
 	if err != nil || len(pcm) == 0 {
 		return nil, err
 	}
+	s.heard, s.heardAt = true, picture
 	timestamp := trackAudio.ticks(f.PTS)
 	switch ahead := trackAudio.duration(s.next - timestamp); {
 	case !s.started, ahead < -soundGap:
@@ -61,6 +73,34 @@ func (s *sound) units(f *media.Frame) ([]*unit, error) {
 		pcm = pcm[n:]
 	}
 	return units, nil
+}
+
+// silence returns what is missing until picture, where sound has stopped or never was.
+func (s *sound) silence(picture int64) []*unit {
+	if s.heard && trackAudio.duration(picture-s.heardAt) < silenceAfter {
+		return nil
+	}
+	if !s.started || trackAudio.duration(picture-s.next) > 2*silenceAfter { // further back it is no use to anybody
+		s.started, s.next = true, picture-silencePacket
+	}
+	var units []*unit
+	for ; s.next+silencePacket <= picture; s.next += silencePacket {
+		payload := silentALaw[:]
+		if s.ulaw {
+			payload = silentULaw[:]
+		}
+		units = append(units, &unit{track: trackAudio, timestamp: s.next, payloads: [][]byte{payload}, size: len(payload)})
+	}
+	return units
+}
+
+var silentALaw, silentULaw = silent(0xd5), silent(0xff)
+
+func silent(code byte) (packet [silencePacket]byte) {
+	for i := range packet {
+		packet[i] = code
+	}
+	return packet
 }
 
 // decode returns mono samples at 8 kHz, valid until the next call. G.711 comes out of it as it went in.

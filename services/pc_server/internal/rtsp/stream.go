@@ -177,13 +177,19 @@ func (st *stream) onVideo(f *media.Frame) {
 	st.gop.Add(u, u.size, frameType, f.PTS)
 	st.edge = max(st.edge, u.timestamp)
 	st.deliver(u)
+	for _, u := range st.sound.silence(st.picture()) {
+		st.deliver(u)
+	}
 }
+
+// picture is how far the video has come, in the sound's ticks.
+func (st *stream) picture() int64 { return trackAudio.ticks(trackVideo.duration(st.edge)) }
 
 func (st *stream) onSound(f *media.Frame) {
 	if st.served == nil {
 		st.sound.ulaw = f.Codec == media.CodecG711U // what will be offered
 	}
-	units, err := st.sound.units(f)
+	units, err := st.sound.units(f, st.picture())
 	if err != nil {
 		st.refuse("sound", err)
 	}

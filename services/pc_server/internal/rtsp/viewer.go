@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -43,10 +44,7 @@ type viewer struct {
 	cancel    context.CancelFunc
 	done      chan struct{}
 
-	// floor is the earliest video timestamp: pictures of the group that the viewer starts with that are older bear it
-	// too. Players show what they are given in the time that it took, so a group of many seconds would leave them that
-	// far behind for ever.
-	floor int64
+	burst burst
 
 	mutex    sync.Mutex // guards what follows
 	queue    []queued
@@ -92,13 +90,11 @@ func addOutputs(outputs *[trackCount]*output, session *gortsplib.ServerSession, 
 func (v *viewer) start(gop []*unit, edge int64, origin time.Time) {
 	v.origin = origin
 	v.wake = make(chan struct{}, 1)
-	v.floor = edge
-	if len(gop) > 0 {
-		v.floor = max(gop[0].timestamp, edge-trackVideo.ticks(v.maxBehind))
-	}
+	earliest := int64(math.MinInt64)
 	if out := v.out[trackVideo]; out != nil && out.packets > 0 {
-		v.floor = max(v.floor, out.last+1) // it played before its pause
+		earliest = out.last + 1 // it played before its pause
 	}
+	v.burst = newBurst(gop, edge, v.maxBehind, earliest)
 	now := time.Now()
 	for _, u := range gop {
 		v.push(u, now)
