@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -112,13 +113,13 @@ func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, 
 
 // livePort is the port that vehicles are told to dial.
 func livePort(cfg *Config) (uint16, error) {
-	_, name, err := net.SplitHostPort(cfg.Ingest.LiveAddress)
+	_, text, err := net.SplitHostPort(cfg.Ingest.LiveAddress)
 	if err != nil {
 		return 0, fmt.Errorf("ingest.live_address: %w", err)
 	}
-	port, err := net.LookupPort("tcp", name)
+	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return 0, fmt.Errorf("ingest.live_address: %w", err)
+		return 0, fmt.Errorf("ingest.live_address: port %q is not a number up to 65535", text)
 	}
 	return uint16(port), nil
 }

@@ -273,7 +273,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 }
 
 func types(frames []*media.Frame) string {
-	var s []byte
+	s := make([]byte, 0, len(frames))
 	for _, f := range frames {
 		s = append(s, " KDSAX"[f.Type])
 	}

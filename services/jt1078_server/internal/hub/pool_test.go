@@ -40,7 +40,7 @@ func TestBufferPoolReuses(t *testing.T) {
 
 func TestBufferPoolTrimKeepsWhatIsNeeded(t *testing.T) {
 	p := newBufferPool()
-	var all []*[]byte
+	all := make([]*[]byte, 0, 10)
 	for range 10 {
 		all = append(all, p.Get(segmentSize))
 	}

@@ -117,9 +117,7 @@ func (c *connection) Read(b []byte) (int, error) {
 
 // receive takes packets until the connection ends.
 func (c *connection) receive() error {
-	if err := c.moveDeadline(c.since); err != nil {
-		return err
-	}
+	c.moveDeadline(c.since)
 	var p jt1078.Packet
 	for {
 		if err := c.reader.Read(&p); err != nil {
@@ -145,9 +143,7 @@ func (c *connection) receive() error {
 			}
 		}
 		if f, ok := ch.assembler.Push(&p); ok {
-			if err := c.give(ch, &f); err != nil {
-				return err
-			}
+			c.give(ch, &f)
 		}
 	}
 }
@@ -206,26 +202,25 @@ func (c *connection) release(reason error) {
 }
 
 // give hands a frame to the hub and, now and then, does what is due.
-func (c *connection) give(ch *channel, f *jt1078.Frame) error {
+func (c *connection) give(ch *channel, f *jt1078.Frame) {
 	now := time.Now()
-	if err := ch.publisher.WriteFrame(f, now); err != nil {
-		ch.publisher = nil // release has been called, or will be
-		return nil
+	if ch.publisher.WriteFrame(f, now) != nil {
+		ch.publisher = nil // release is told why
+		return
 	}
 	if now.Sub(c.countedAt) >= countEvery {
 		c.count(now)
 	}
 	if now.Sub(c.deadlineAt) >= c.server.Config.IdleTimeout/4 {
-		return c.moveDeadline(now)
+		c.moveDeadline(now)
 	}
-	return nil
 }
 
 // moveDeadline gives the vehicle the whole idle timeout again. It costs more than a frame does, so it is not done for
 // each; the timeout may come a quarter early.
-func (c *connection) moveDeadline(now time.Time) error {
+func (c *connection) moveDeadline(now time.Time) {
 	c.deadlineAt = now
-	return c.conn.SetReadDeadline(now.Add(c.server.Config.IdleTimeout))
+	_ = c.conn.SetReadDeadline(now.Add(c.server.Config.IdleTimeout)) // fails on a closed connection, as the next read does
 }
 
 // count adds to the metrics what has come since it was last called.

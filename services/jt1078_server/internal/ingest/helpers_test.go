@@ -179,8 +179,8 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// wantEnded waits until connections have ended for that reason.
-func wantEnded(t *testing.T, s *Server, reason string, n float64) {
+// wantEnded waits until a connection has ended for that reason.
+func wantEnded(t *testing.T, s *Server, reason string) {
 	t.Helper()
-	eventually(t, reason, func() bool { return value(t, s.metrics.ended.WithLabelValues(reason)) == n })
+	eventually(t, reason, func() bool { return value(t, s.metrics.ended.WithLabelValues(reason)) == 1 })
 }

@@ -173,8 +173,11 @@ func (s *Server) forget(c *connection) {
 
 // admit says whether a channel that is new on its connection may begin.
 func (s *Server) admit(key jt1078.Key, now time.Time) error {
-	if s.Config.Accept == AcceptKnown && !(s.Known != nil && s.Known(key.ID.SIM)) && !s.Hub.Wanted(key) {
-		return errUnknown
+	if s.Config.Accept == AcceptKnown {
+		known := s.Known != nil && s.Known(key.ID.SIM)
+		if !known && !s.Hub.Wanted(key) {
+			return errUnknown
+		}
 	}
 	if !s.channels.allow(now) {
 		return errTooFast
