@@ -80,6 +80,7 @@ func (p *platform) hook(t *testing.T, action, client, id string) answer {
 func describe(t *testing.T, address, url string) string {
 	t.Helper()
 	conn := dial(t, address)
+	defer conn.Close()
 	fmt.Fprintf(conn, "DESCRIBE %s RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n", url)
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
@@ -109,6 +110,23 @@ func dial(t *testing.T, address string) net.Conn {
 		t.Fatal(err)
 	}
 	return conn
+}
+
+// watchShortly plays by HTTP-FLV until the first pictures have come.
+func watchShortly(t *testing.T, url string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(limited(t, patience), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.CopyN(io.Discard, response.Body, 50_000); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // stallFLV asks for a stream and reads no more than the answer's first bytes.

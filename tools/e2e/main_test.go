@@ -23,6 +23,7 @@ var patient = []string{
 	"WEB_DIRECT_WRITE_TIMEOUT=3s",
 	"PC_RTSP_LEASE=2s",
 	"PC_RTSP_WRITE_TIMEOUT=3s",
+	"GORACE=atexit_sleep_ms=0", // a service with the race detector would take a second to end
 }
 
 var (

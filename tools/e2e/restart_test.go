@@ -42,9 +42,24 @@ func TestRestartUnderViewers(t *testing.T) {
 		}
 		back := time.Now()
 		eventually(t, "the vehicle is online again", v.Online)
+		t.Logf("%s: the vehicle is online %.1f s after the restart", how.name, time.Since(back).Seconds())
+		before := make([]int, len(viewers))
+		for i, viewer := range viewers {
+			before[i] = viewer.seen()
+		}
+		for going := map[int]bool{}; len(going) < len(viewers); time.Sleep(20 * time.Millisecond) {
+			for i, viewer := range viewers {
+				if !going[i] && viewer.seen() > before[i] {
+					going[i] = true
+					t.Logf("%s: %.1f s after the restart pictures come by %s", how.name, time.Since(back).Seconds(), viewer.url)
+				}
+			}
+			if time.Since(back) > patience {
+				t.Fatalf("of viewers 0 to %d only %v go on", len(viewers)-1, going)
+			}
+		}
 		for _, viewer := range viewers {
-			viewer.waitFor(t, 25)
-			t.Logf("%s: %.1f s after the restart, %s has a second of pictures", how.name, time.Since(back).Seconds(), viewer.url)
+			viewer.waitFor(t, 50)
 		}
 	}
 	for _, viewer := range viewers {

@@ -150,9 +150,7 @@ func TestGrace(t *testing.T) {
 	p := commonPlatform(t)
 	v := p.vehicle(t, nil)
 	for range 3 {
-		first := view(t, p.rtsp(v.id(1)), "-rtsp_transport", "tcp")
-		first.waitFor(t, 10)
-		first.leave()
+		watchShortly(t, p.flv(v.id(1)))
 	}
 	if starts := v.count(simvehicle.EventStart, 1); starts != 1 {
 		t.Errorf("the vehicle was told to send %d times", starts)
@@ -234,14 +232,17 @@ func TestFLVErrors(t *testing.T) {
 		{"not a stream", "hello.flv", http.StatusNotFound, "not a stream id"},
 		{"not canonical", "6495940943803.flv", http.StatusNotFound, `"canonical":"06495940943803"`},
 		{"not a format", "06495940943803.avi", http.StatusNotFound, "streams are played as"},
-		{"vehicle not connected", "09999999999901.flv", http.StatusGatewayTimeout, `"stage"`},
-		{"never dials", silent.id(1) + ".flv", http.StatusGatewayTimeout, `"stage"`},
-		{"never a key frame", blind.id(1) + ".flv", http.StatusGatewayTimeout, `"stage"`},
+		{"vehicle not connected", "09999999999901.flv", http.StatusGatewayTimeout, "not connected"},
+		{"never dials", silent.id(1) + ".flv", http.StatusGatewayTimeout, "did not dial"},
+		{"never a key frame", blind.id(1) + ".flv", http.StatusGatewayTimeout, "no key frame"},
 		{"broken SPS", broken.id(1) + ".flv", http.StatusGatewayTimeout, `"stage"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			get(t, p.web("/live/"+c.file)).expect(t, c.status, c.says)
+			if c.name == "broken SPS" && p.metric(t, p.JT1078, "jt1078_hub_frames_dropped_total") == 0 {
+				t.Error("what was dropped was not counted")
+			}
 		})
 	}
 }
@@ -254,6 +255,9 @@ func TestVehiclesThatMisbehave(t *testing.T) {
 		t.Parallel()
 		v := p.vehicle(t, func(v *simvehicle.Vehicle) { v.Faults.Garbage = true })
 		decode(t, p.rtsp(v.id(1)), "-rtsp_transport", "tcp")
+		if p.metric(t, p.JT1078, "jt1078_ingest_skipped_bytes_total") == 0 {
+			t.Error("the noise was not counted")
+		}
 	})
 	t.Run("never stops", func(t *testing.T) {
 		t.Parallel()
