@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net"
+
 	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/service"
 	"multi_process_server/services/jt1078_server/internal/hub"
@@ -18,7 +21,27 @@ type Config struct {
 	Gateway        signalling.GatewayConfig `yaml:"gateway"`
 	Redis          registry.RedisConfig     `yaml:"redis"`
 	Relay          relayserver.Config       `yaml:"relay"`
+	Node           NodeConfig               `yaml:"node"`
 	service.Common `yaml:",inline"`
+}
+
+// NodeConfig is how this server announces itself where several share a Redis.
+type NodeConfig struct {
+	// Name is unique and stays the same over a restart; empty is the host's name.
+	Name string `yaml:"name"`
+	// RelayAddress is host:port where consumers reach this server's relay; empty announces nothing.
+	RelayAddress string `yaml:"relay_address"`
+}
+
+// Validate names the first key that is wrong.
+func (c *NodeConfig) Validate() error {
+	if c.RelayAddress == "" {
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(c.RelayAddress); err != nil || host == "" {
+		return fmt.Errorf("node.relay_address: %q is not host:port as consumers reach it", c.RelayAddress)
+	}
+	return nil
 }
 
 // DefaultConfig is one node on the suite's ports, without Redis.
@@ -39,11 +62,14 @@ func DefaultConfig() Config {
 // Validate names the first key that is wrong.
 func (c *Config) Validate() error {
 	for _, part := range []interface{ Validate() error }{
-		&c.Ingest, &c.Hub, &c.Signalling, &c.Gateway, &c.Redis, &c.Relay, &c.Common,
+		&c.Ingest, &c.Hub, &c.Signalling, &c.Gateway, &c.Redis, &c.Relay, &c.Node, &c.Common,
 	} {
 		if err := part.Validate(); err != nil {
 			return err
 		}
+	}
+	if c.Node.RelayAddress != "" && c.Redis.Addr == "" {
+		return fmt.Errorf("node.relay_address: %q is announced in Redis, and redis.addr is empty", c.Node.RelayAddress)
 	}
 	return nil
 }

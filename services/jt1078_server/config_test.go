@@ -1,24 +1,14 @@
 package main
 
 import (
-	"reflect"
 	"testing"
 
 	"multi_process_server/pkg/service"
+	"multi_process_server/pkg/service/servicetest"
 )
 
-func TestConfigFileShowsDefaults(t *testing.T) {
-	got, warnings, err := service.Load("config.yaml", "JT1078_", DefaultConfig, nil)
-	if err != nil || len(warnings) > 0 {
-		t.Fatal(err, warnings)
-	}
-	want := DefaultConfig()
-	if len(got.Log.Levels) == 0 {
-		got.Log.Levels = want.Log.Levels // an empty map and none are the same
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("config.yaml says\n%+v, the defaults are\n%+v", got, want)
-	}
+func TestConfigFile(t *testing.T) {
+	servicetest.ConfigFile(t, "config.yaml", "JT1078_", DefaultConfig)
 }
 
 func TestEnvironmentOverridesEveryKind(t *testing.T) {
@@ -35,12 +25,21 @@ func TestEnvironmentOverridesEveryKind(t *testing.T) {
 	}
 }
 
-func TestConfigNamesTheKey(t *testing.T) {
-	for _, variable := range []string{
-		"JT1078_HUB_GRACE=-1s", "JT1078_HUB_SUBSTREAM=both", "JT1078_HUB_QUEUE_MAX_BYTES=100000", "JT1078_INGEST_MAX_FRAME=1",
-	} {
-		if _, _, err := service.Load("", "JT1078_", DefaultConfig, []string{variable}); err == nil {
-			t.Errorf("%s was taken", variable)
-		}
-	}
+func TestConfigRefuses(t *testing.T) {
+	servicetest.Refuses(t, "JT1078_", DefaultConfig, map[string]string{
+		"JT1078_INGEST_LIVE_ADDRESS=9501":       "ingest.live_address",
+		"JT1078_INGEST_ACCEPT=some":             "ingest.accept",
+		"JT1078_INGEST_MAX_FRAME=1":             "ingest.max_frame",
+		"JT1078_GATEWAY_REPLY_TIMEOUT=0s":       "gateway.reply_timeout",
+		"JT1078_GATEWAY_OPEN_REGISTRATION=no":   "gateway.auth_secret",
+		"JT1078_SIGNALLING_MODE=pigeon":         "signalling.mode",
+		"JT1078_HUB_GRACE=-1s":                  "hub.grace",
+		"JT1078_HUB_QUEUE_MAX_BYTES=100000":     "hub.queue_max_bytes",
+		"JT1078_HUB_SUBSTREAM=third":            "JT1078_HUB_SUBSTREAM",
+		"JT1078_RELAY_ADDRESS=x":                "relay.address",
+		"JT1078_REDIS_ADDR=redis":               "redis.addr",
+		"JT1078_NODE_RELAY_ADDRESS=10.0.0.1:91": "redis.addr",
+		"JT1078_NODE_RELAY_ADDRESS=:9511":       "node.relay_address",
+		"JT1078_ADMIN_ADDRESS=x":                "admin.address",
+	})
 }

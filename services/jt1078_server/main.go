@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -29,12 +30,12 @@ func main() {
 }
 
 // run starts everything from the vehicles' signalling to the viewers' relay, and stops it in the other direction: the
-// viewers go, the vehicles are told to stop, then their connections end.
+// viewers are let go, the vehicles are told to stop, then their connections end.
 func run(ctx context.Context, p *service.Process, cfg *Config) error {
 	warnOfPublicHost(p, cfg)
-	queue := registry.NewRedis(cfg.Redis)
-	if queue != nil {
-		defer queue.Close() //nolint:errcheck // nothing is left to do about it
+	redisClient := registry.NewRedis(cfg.Redis)
+	if redisClient != nil {
+		defer redisClient.Close() //nolint:errcheck // nothing is left to do about it
 	}
 	var gateway *signalling.Gateway
 	if cfg.Gateway.Address != "" {
@@ -45,7 +46,7 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 		defer gateway.Close()
 	}
 	streams := &hub.Hub{Config: cfg.Hub, Log: p.Logger("hub"), Metrics: p.Metrics}
-	commander, err := newCommander(p, cfg, gateway, queue)
+	commander, err := newCommander(p, cfg, gateway, redisClient)
 	if err != nil {
 		return err
 	}
@@ -81,17 +82,44 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 		return err
 	}
 	defer relay.Close()
+	if cfg.Node.RelayAddress != "" {
+		announcer, err := announce(p, cfg, streams, redisClient)
+		if err != nil {
+			return err
+		}
+		defer announcer.Close()
+	}
 
 	p.Ready("relay", relay.Ready)
 	p.Started(summary(cfg, media, gateway, relay))
 	<-ctx.Done()
+	streams.Close() // subscribers are told that the node stops before the relay's connections end
 	return nil
 }
 
+// announce keeps this node in the registry.
+func announce(p *service.Process, cfg *Config, streams *hub.Hub, redisClient *redis.Client) (*registry.Announcer, error) {
+	node := registry.Node{Name: cfg.Node.Name, PublicHost: cfg.PublicHost, RelayAddress: cfg.Node.RelayAddress}
+	if node.Name == "" {
+		var err error
+		if node.Name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("node.name is empty and the host has no name: %w", err)
+		}
+	}
+	announcer := &registry.Announcer{
+		Redis: redisClient, Node: node, Streams: streams.Streams, Log: p.Logger("registry"), Metrics: p.Metrics,
+	}
+	if err := announcer.Initialize(); err != nil {
+		return nil, err
+	}
+	p.Ready("registry", announcer.Ready)
+	return announcer, nil
+}
+
 // newCommander returns nil where no vehicle can be told anything: then the hub waits for those that dial.
-func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, queue *redis.Client) (*signalling.Commander, error) {
+func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, redisClient *redis.Client) (*signalling.Commander, error) {
 	if cfg.Signalling.Mode == signalling.ModeOff ||
-		cfg.Signalling.Mode == signalling.ModeAuto && gateway == nil && queue == nil {
+		cfg.Signalling.Mode == signalling.ModeAuto && gateway == nil && redisClient == nil {
 		return nil, nil
 	}
 	port, err := livePort(cfg)
@@ -105,8 +133,8 @@ func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, 
 		Log:     p.Logger("signalling"),
 		Metrics: p.Metrics,
 	}
-	if queue != nil {
-		commander.Queue = &signalling.Queue{Client: queue, Length: cfg.Signalling.QueueLength, Timeout: cfg.Signalling.QueueTimeout}
+	if redisClient != nil {
+		commander.Queue = &signalling.Queue{Client: redisClient, Length: cfg.Signalling.QueueLength, Timeout: cfg.Signalling.QueueTimeout}
 	}
 	return commander, commander.Initialize()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/relay"
 	"multi_process_server/pkg/service"
 	"multi_process_server/services/pc_server/internal/rtsp"
@@ -8,8 +9,9 @@ import (
 
 // Config is pc_server's configuration; config.yaml explains every key.
 type Config struct {
-	RTSP           rtsp.Config  `yaml:"rtsp"`
-	Relay          relay.Config `yaml:"relay"`
+	RTSP           rtsp.Config          `yaml:"rtsp"`
+	Relay          relay.Config         `yaml:"relay"`
+	Redis          registry.RedisConfig `yaml:"redis"`
 	service.Common `yaml:",inline"`
 }
 
@@ -31,6 +33,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.Relay.Validate(); err != nil {
+		return err
+	}
+	if err := c.Redis.Validate(); err != nil {
 		return err
 	}
 	return c.Common.Validate()

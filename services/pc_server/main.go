@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 
+	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/relay"
 	"multi_process_server/pkg/service"
 	"multi_process_server/services/pc_server/internal/rtsp"
@@ -23,6 +24,10 @@ func main() {
 func run(ctx context.Context, p *service.Process, cfg *Config) error {
 	host, _ := os.Hostname() // only a name in jt1078_server's log
 	client := &relay.Client{Config: cfg.Relay, Name: p.Name + "@" + host, Log: p.Logger("relay"), Metrics: p.Metrics}
+	if redisClient := registry.NewRedis(cfg.Redis); redisClient != nil {
+		defer redisClient.Close() //nolint:errcheck // nothing is left to do about it
+		client.Resolver = &registry.Directory{Redis: redisClient}
+	}
 	if err := client.Initialize(); err != nil {
 		return err
 	}

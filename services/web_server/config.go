@@ -1,6 +1,7 @@
 package main
 
 import (
+	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/relay"
 	"multi_process_server/pkg/service"
 	"multi_process_server/services/web_server/internal/direct"
@@ -12,12 +13,13 @@ import (
 
 // Config is web_server's configuration; config.yaml explains every key.
 type Config struct {
-	HTTP           httpd.Config    `yaml:"http"`
-	Relay          relay.Config    `yaml:"relay"`
-	SRS            publish.Targets `yaml:"srs"`
-	Sessions       sessions.Config `yaml:"sessions"`
-	Stream         pipeline.Config `yaml:"stream"`
-	Direct         direct.Config   `yaml:"direct"`
+	HTTP           httpd.Config         `yaml:"http"`
+	Relay          relay.Config         `yaml:"relay"`
+	Redis          registry.RedisConfig `yaml:"redis"`
+	SRS            publish.Targets      `yaml:"srs"`
+	Sessions       sessions.Config      `yaml:"sessions"`
+	Stream         pipeline.Config      `yaml:"stream"`
+	Direct         direct.Config        `yaml:"direct"`
 	service.Common `yaml:",inline"`
 }
 
@@ -41,7 +43,7 @@ func DefaultConfig() Config {
 // Validate names the first key that is wrong.
 func (c *Config) Validate() error {
 	for _, section := range []interface{ Validate() error }{
-		&c.HTTP, &c.Relay, &c.SRS, &c.Sessions, &c.Stream, &c.Direct, &c.Common,
+		&c.HTTP, &c.Relay, &c.Redis, &c.SRS, &c.Sessions, &c.Stream, &c.Direct, &c.Common,
 	} {
 		if err := section.Validate(); err != nil {
 			return err

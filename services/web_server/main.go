@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"multi_process_server/pkg/jt1078"
+	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/relay"
 	"multi_process_server/pkg/service"
 	"multi_process_server/services/web_server/internal/direct"
@@ -42,6 +43,10 @@ func run(ctx context.Context, p *service.Process, cfg *Config) error {
 	defer listener.Close()   // the HTTP server closes it first
 	host, _ := os.Hostname() // only a name in jt1078_server's log
 	client := &relay.Client{Config: cfg.Relay, Name: p.Name + "@" + host, Log: p.Logger("relay"), Metrics: p.Metrics}
+	if redisClient := registry.NewRedis(cfg.Redis); redisClient != nil {
+		defer redisClient.Close() //nolint:errcheck // nothing is left to do about it
+		client.Resolver = &registry.Directory{Redis: redisClient}
+	}
 	if err := client.Initialize(); err != nil {
 		return err
 	}
