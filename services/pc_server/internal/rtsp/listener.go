@@ -78,6 +78,40 @@ type conn struct {
 	closeOnce sync.Once
 
 	ahead []byte // read by watch, not yet by Read; only one of the two is active at a time
+
+	writing sync.Mutex // guards held
+	held    []byte     // packets of a picture that is not complete
+}
+
+// maxHeld bounds the packets of a picture that go out by one system call, in bytes.
+const maxHeld = 64 << 10
+
+// Write gathers the RTP packets of a picture, which gortsplib writes one by one: system calls are most of what a viewer
+// costs. What is held goes with the packet that ends the picture, or with anything else that is written.
+func (c *conn) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if goesOn(b) && len(c.held)+len(b) <= maxHeld {
+		c.held = append(c.held, b...)
+		return len(b), nil
+	}
+	if len(c.held) == 0 {
+		return c.Conn.Write(b)
+	}
+	c.held = append(c.held, b...)
+	_, err := c.Conn.Write(c.held)
+	c.held = c.held[:0]
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// goesOn reports whether b is an interleaved RTP packet of video (RFC 2326, 10.12) without the marker that ends a
+// picture.
+func goesOn(b []byte) bool {
+	const header = 4
+	return len(b) > header+1 && b[0] == '$' && b[1]%2 == 0 && b[header+1] == payloadTypeVideo
 }
 
 func (c *conn) Read(b []byte) (int, error) {
