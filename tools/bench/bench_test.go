@@ -61,9 +61,9 @@ func TestEverything(t *testing.T) {
 	}
 	for _, row := range []string{
 		`\| Reader and Assembler .* ns \| +\*\*.+\*\*.* \| +0 \|`,
-		`\| +3 \| jt1078_server +\| +[\d.]+ % \| +\*\*`,
-		`\| +3 \| TCP sink +\| +[\d.]+ % \|`,
-		`\| +3 \| jt1078_server, gRPC +\| +[\d.]+ % \| +\*\*`,
+		`\| +3 \| jt1078_server +\| .+ % \| +\*\*`,
+		`\| +3 \| TCP sink +\| .+ % \|`,
+		`\| +3 \| jt1078_server, gRPC +\| .+ % \| +\*\*`,
 		`\| the vehicle sends already +\| +[\d.]+ ms \|`,
 		`\| the vehicle has to be told .*\| +[\d.]+ ms \|`,
 	} {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -57,11 +58,10 @@ func (b *bench) limit(watched bool) (*target, error) {
 	return t, nil
 }
 
-// turn is one measurement of a target.
+// turn is one measurement of a target. CPU is in cores.
 type turn struct {
-	cpu        float64 // of the target, in cores
-	subscriber float64 // of the subscriber, in cores
-	load       float64 // of the load, in cores
+	cpu        float64 // of the target, for all that should have come: where less has, it is extrapolated
+	subscriber float64 // of the subscriber, in the same way
 	others     float64 // of everything else on the machine
 	memoryKB   float64 // of the target for each stream, beyond its memory at rest
 	pace       float64 // frames sent, of those that were due
@@ -127,15 +127,18 @@ func (b *bench) watchTurn(ctx context.Context, t *target, n int, restKB float64,
 		after[i] -= before[i]
 	}
 	m := &turn{
-		cpu: u.cpu[0], load: u.cpu[1], others: u.others,
+		others:   u.others,
 		memoryKB: (u.maxKB - restKB) / float64(n),
 		pace:     after[0] / (took.Seconds() * fps * float64(n)),
 		received: after[2] / after[1],
 	}
+	m.cpu = u.cpu[0] / (m.pace * m.received)
 	if t.consume != nil {
-		m.subscriber, m.taken = u.cpu[2], after[4]/after[3]
+		m.taken = after[4] / after[3]
+		m.subscriber = u.cpu[2] / (m.pace * m.taken)
 	}
-	b.say("  %s: %.3f cores, load %.3f, others %.2f, %.0f kB a stream", t.service.Name, m.cpu, m.load, m.others, m.memoryKB)
+	b.say("  %s: %.3f cores, load %.3f, others %.2f, %.0f kB a stream, %.1f %% of the frames sent",
+		t.service.Name, u.cpu[0], u.cpu[1], m.others, m.memoryKB, 100*m.pace)
 	return m, nil
 }
 
@@ -244,16 +247,17 @@ func percent(cores float64, n int) string { return fmt.Sprintf("%.3f %%", 100*co
 
 // doubt notes what makes a table's rows doubtful.
 func (t *table) doubt(what string, turns []*turn) {
-	for _, m := range turns {
-		switch {
-		case m.pace < complete:
-			t.note("Doubtful: the load of %s fell behind, %.0f %% of the frames were sent.", what, 100*m.pace)
-		case m.received < complete:
-			t.note("Doubtful: %s received %.0f %% of what was sent.", what, 100*m.received)
-		case m.taken > 0 && m.taken < complete:
-			t.note("Doubtful: the subscriber of %s received %.0f %% of what was sent.", what, 100*m.taken)
-		case m.others > 0.2:
-			t.note("Doubtful: the machine was not quiet, see \"others\".")
-		}
+	const quiet = 0.2 // cores
+	if least := slices.Min(values(turns, func(m *turn) float64 { return m.pace })); least < complete {
+		t.note("Doubtful: the load of %s fell behind, down to %.0f %% of the frames.", what, 100*least)
+	}
+	if least := slices.Min(values(turns, func(m *turn) float64 { return m.received })); least < complete {
+		t.note("Doubtful: %s received less than was sent, down to %.0f %%.", what, 100*least)
+	}
+	if least := slices.Min(values(turns, func(m *turn) float64 { return m.taken })); turns[0].subscriber > 0 && least < complete {
+		t.note("Doubtful: the subscriber of %s received less than was sent, down to %.0f %%.", what, 100*least)
+	}
+	if slices.Max(values(turns, others)) > quiet {
+		t.note("Doubtful: the machine was not quiet, see others.")
 	}
 }
