@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -34,17 +35,20 @@ var fleet = []struct {
 	{"013912345678", 2},
 }
 
-func main() {
+func main() { os.Exit(demo()) }
+
+func demo() int {
 	endWithGoRun()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	if err := run(ctx); err != nil {
+	context.AfterFunc(ctx, stop)                                          // a second Ctrl-C does not wait
+	if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) { // Ctrl-C is no failure
 		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
 			fmt.Fprintln(os.Stderr, "demo:", line)
 		}
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func run(ctx context.Context) error {
@@ -59,7 +63,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if err := suite.Build(ctx, binaries, false, say); err != nil {
-		return quiet(ctx, err)
+		return err
 	}
 	logs, err := os.MkdirTemp("", "multi_process_server-demo-")
 	if err != nil {
@@ -74,31 +78,26 @@ func run(ctx context.Context) error {
 	s.Initialize()
 	say("starting the services …")
 	if err := s.Start(ctx); err != nil {
-		return quiet(ctx, err)
+		return err
 	}
 	err = drive(ctx, s, say)
 	say("ending …")
-	if stopErr := s.Stop(); err == nil && stopErr == nil {
-		os.RemoveAll(logs)
+	if stopErr := s.Stop(); stopErr != nil {
+		return stopErr // the logs are left for reading, as after any error
 	}
-	return quiet(ctx, err)
-}
-
-// quiet drops the error of a demonstration that was interrupted.
-func quiet(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if err != nil {
+		return err
 	}
-	return err
+	return os.RemoveAll(logs)
 }
 
 // binariesFolder lasts, so that the next demonstration finds its binaries built.
 func binariesFolder() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	folder := os.TempDir()
+	if cache, err := os.UserCacheDir(); err == nil {
+		folder = cache
 	}
-	folder := filepath.Join(cache, "multi_process_server", "demo")
+	folder = filepath.Join(folder, "multi_process_server", "demo")
 	return folder, os.MkdirAll(folder, 0o755)
 }
 
@@ -142,7 +141,7 @@ func waitOnline(ctx context.Context, s *suite.Suite, vehicles []*simvehicle.Vehi
 		for !v.Online() {
 			select {
 			case <-limit.Done():
-				return fmt.Errorf("vehicle %s could not register at %s\n%s", v.SIM, v.Gateway, s.JT1078.Tail())
+				return fmt.Errorf("vehicle %s could not register at %s: %w\n%s", v.SIM, v.Gateway, limit.Err(), s.JT1078.Tail())
 			case <-s.JT1078.Ended():
 				return fmt.Errorf("%s has ended\n%s", s.JT1078.Name, s.JT1078.Tail())
 			case <-time.After(10 * time.Millisecond):

@@ -66,7 +66,7 @@ func TestRecordedCallbacks(t *testing.T) {
 	}
 	srs := newSRS(t, "vid-158b674")
 	p := ownPlatform(t, "WEB_SRS_LIVE_API_URL="+srs.URL, "WEB_SESSIONS_RECONCILE=500ms", "WEB_SRS_PUBLISH_SECRET=between us")
-	var vehicles []*vehicle
+	vehicles := make([]*vehicle, 0, 2)
 	for _, sim := range []string{"013912345678", "064959409438"} {
 		vehicles = append(vehicles, p.vehicle(t, func(v *simvehicle.Vehicle) { v.SIM, v.Channels = mustSIM(t, sim), 4 }))
 	}

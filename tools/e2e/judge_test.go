@@ -132,9 +132,8 @@ func (p *probe) checkTimes(t *testing.T, codecType string, step float64) {
 }
 
 var (
-	wantH264  = stream{CodecName: "h264", Profile: "Main", Width: 704, Height: 576}
-	wantALaw  = stream{CodecName: "pcm_alaw", SampleRate: "8000", Channels: 1}
-	wantSmall = stream{CodecName: "h264", Profile: "Main", Width: 352, Height: 288}
+	wantH264 = stream{CodecName: "h264", Profile: "Main", Width: 704, Height: 576}
+	wantALaw = stream{CodecName: "pcm_alaw", SampleRate: "8000", Channels: 1}
 )
 
 // aac is what a sound track in FLV and RTMP is; its rate depends on the encoder.

@@ -74,7 +74,7 @@ func TestVLC(t *testing.T) {
 	vlc := need(t, "cvlc", "vlc")
 	p := commonPlatform(t)
 	v := p.vehicle(t, nil)
-	dir, err := os.MkdirTemp("", "vlc-")
+	dir, err := os.MkdirTemp("", "vlc-") //nolint:usetesting // t.TempDir lies in a folder that another user cannot enter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestManyViewersOneUpstream(t *testing.T) {
 	t.Parallel()
 	p := ownPlatform(t)
 	v := p.vehicle(t, nil)
-	var viewers []*viewer
+	viewers := make([]*viewer, 0, 7)
 	for range 3 {
 		viewers = append(viewers, view(t, p.flv(v.id(1))))
 		viewers = append(viewers, view(t, p.rtsp(v.id(1)), "-rtsp_transport", "tcp"))

@@ -21,13 +21,16 @@ const (
 	sumInterval = 5 * time.Second
 )
 
-func main() {
+func main() { os.Exit(command()) }
+
+func command() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "vehicle:", err)
-		os.Exit(2)
+		return 2
 	}
+	return 0
 }
 
 func run(ctx context.Context, args []string) error {

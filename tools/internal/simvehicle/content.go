@@ -69,9 +69,9 @@ func NewContent(o ContentOptions) (*Content, error) {
 		return nil, err
 	}
 	for rest := o.Sound; len(rest) >= o.SoundBytes; rest = rest[o.SoundBytes:] {
-		var packet []byte
+		packet := make([]byte, 0, 4+o.SoundBytes)
 		if o.HiSilicon {
-			packet = []byte{0, 1, byte(o.SoundBytes / 2), 0}
+			packet = append(packet, 0, 1, byte(o.SoundBytes/2), 0)
 		}
 		c.sounds = append(c.sounds, append(packet, rest[:o.SoundBytes]...))
 	}

@@ -77,7 +77,7 @@ next:
 
 // FaultNames lists what Set knows.
 func FaultNames() string {
-	var parts []string
+	parts := make([]string, 0, len(faultNames))
 	for _, n := range faultNames {
 		name := n.name
 		if n.delay != nil {

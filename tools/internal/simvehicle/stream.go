@@ -143,7 +143,7 @@ func (s *stream) play(ctx context.Context, conn net.Conn) error {
 			if needKey && u.key && !late {
 				needKey = false
 			}
-			send = send && !s.noVideo.Load() && !needKey && !(u.key && faults.NeverKey)
+			send = send && !s.noVideo.Load() && !needKey && (!u.key || !faults.NeverKey)
 			frame = jt1078.Frame{DataType: jt1078.DataP, PayloadType: content.videoType, Data: u.data}
 			if u.key {
 				frame.DataType = jt1078.DataI
@@ -211,7 +211,7 @@ func (c *Content) soundAt(at time.Duration, unit int) int {
 	if len(c.sounds) == 0 {
 		return 0
 	}
-	round := at / (time.Duration(len(c.units)) * c.frameInterval)
-	place := round*time.Duration(len(c.units))*c.frameInterval + time.Duration(unit)*c.frameInterval
-	return int(place/c.soundInterval) % len(c.sounds)
+	frame := int(at / c.frameInterval) // of the endless loop; the chosen picture lies in the same round
+	frame += unit - frame%len(c.units)
+	return int(time.Duration(frame)*c.frameInterval/c.soundInterval) % len(c.sounds)
 }

@@ -71,13 +71,13 @@ func (a *Addresses) CheckFree() error {
 
 func tryListen(network, address string) error {
 	if network == "udp" {
-		c, err := net.ListenPacket(network, address)
+		c, err := net.ListenPacket(network, address) //nolint:noctx // it returns at once
 		if err != nil {
 			return err
 		}
 		return c.Close()
 	}
-	l, err := net.Listen(network, address)
+	l, err := net.Listen(network, address) //nolint:noctx // it returns at once
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (s *Service) Launch() error {
 		return err
 	}
 	defer log.Close()
-	p := &process{cmd: exec.Command(s.Path), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(s.Path), ended: make(chan struct{})} //nolint:noctx // Stop and Kill end it, in that order
 	p.cmd.Env = append(os.Environ(), s.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	dieWithParent(p.cmd)
@@ -117,7 +117,7 @@ func (s *Service) WaitReady(ctx context.Context) error {
 		case <-p.ended:
 			return fmt.Errorf("%s ended at its start: %w\n%s", s.Name, cmp.Or(p.err, errors.New("exit code 0")), s.Tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w\n%s", s.Name, err, s.Tail())
+			return fmt.Errorf("%s is not ready: %w: %w\n%s", s.Name, ctx.Err(), err, s.Tail())
 		case <-time.After(readyPoll):
 		}
 	}
@@ -182,7 +182,7 @@ func (s *Service) Kill() {
 	if p == nil {
 		return
 	}
-	p.cmd.Process.Kill() // fails only where it has ended already
+	_ = p.cmd.Process.Kill() // fails only where it has ended already
 	<-p.ended
 }
 

@@ -27,11 +27,11 @@ var SRSVariables = [...]string{
 
 // Initialize prepares the services; it starts nothing.
 func (s *Suite) Initialize() {
-	env := []string{
+	env := append(make([]string, 0, 32),
 		"JT1078_PUBLIC_HOST=127.0.0.1",
-		"PC_RELAY_ADDRESS=" + s.Addresses.Relay,
-		"WEB_RELAY_ADDRESS=" + s.Addresses.Relay,
-	}
+		"PC_RELAY_ADDRESS="+s.Addresses.Relay,
+		"WEB_RELAY_ADDRESS="+s.Addresses.Relay,
+	)
 	for _, variable := range SRSVariables {
 		env = append(env, variable+"=") // no SRS: nothing is pushed, nothing is asked
 	}
@@ -56,17 +56,23 @@ func (s *Suite) Services() []*Service { return []*Service{s.JT1078, s.PC, s.Web}
 func (s *Suite) Start(ctx context.Context) error {
 	for _, service := range s.Services() {
 		if err := service.Launch(); err != nil {
-			s.Stop()
+			s.kill()
 			return err
 		}
 	}
 	for _, service := range s.Services() {
 		if err := service.WaitReady(ctx); err != nil {
-			s.Stop()
+			s.kill()
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *Suite) kill() {
+	for _, service := range s.Services() {
+		service.Kill()
+	}
 }
 
 // Stop ends the services, the consumers first. The errors are of those that ended otherwise than with exit code 0.
