@@ -16,17 +16,17 @@ func appendASC(dst []byte, objectType, rateIndex, channels int) []byte {
 
 // aacEncoderRate checks an encoder's input rate and tells what to spend on it: enough that what the vehicle's codec
 // lost stays the greater loss.
-func aacEncoderRate(hertz int) (index, bitRate int, err error) {
-	for i, rate := range aacRates {
+func aacEncoderRate(hertz int) (bitRate int, err error) {
+	for _, rate := range aacRates {
 		if rate == hertz && 8000 <= rate && rate <= 48000 {
 			switch {
 			case rate <= 12000:
-				return i, 32000, nil
+				return 40000, nil
 			case rate <= 24000:
-				return i, 48000, nil
+				return 48000, nil
 			}
-			return i, 96000, nil
+			return 96000, nil
 		}
 	}
-	return 0, 0, fmt.Errorf("AAC encoder: %d Hz is not one of MPEG-4's rates from 8,000 to 48,000 Hz", hertz)
+	return 0, fmt.Errorf("AAC encoder: %d Hz is not one of MPEG-4's rates from 8,000 to 48,000 Hz", hertz)
 }

@@ -3,6 +3,7 @@ package audio
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -97,6 +98,22 @@ func TestAACQualityDelayAndDuration(t *testing.T) {
 	}
 }
 
+// A horn through a poor microphone. Encoders have been seen to fail at just this: a tone 37 dB above the noise.
+func TestAACKeepsAToneInNoise(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	for _, hertz := range []float64{440, 700, 1004, 1400, 2500, 3000} {
+		for _, loud := range []float64{3000, 12000, 28000} {
+			pcm := sine(16000, 8000, hertz, loud)
+			for i := range pcm {
+				pcm[i] = clamp16(int32(pcm[i]) + int32(random.NormFloat64()*loud/100))
+			}
+			if db := snrThroughAAC(t, pcm, pcm); db < 25 {
+				t.Errorf("%.0f Hz at %.0f: %.1f dB", hertz, loud, db)
+			}
+		}
+	}
+}
+
 func TestAACEncoderTakesAnyPacket(t *testing.T) {
 	e, err := NewAACEncoder(8000)
 	if err != nil {
@@ -136,27 +153,9 @@ func TestAACConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	frequencies := map[byte]int{3: 48000, 4: 44100, 11: 8000}
+	frequencies := map[byte]int{3: 48000, 8: 16000}
 	config := e.Config()
 	if len(config) != 2 || config[0]>>3 != 2 || frequencies[config[0]&7<<1|config[1]>>7] != e.SampleRate() || config[1]>>3&15 != 1 {
 		t.Errorf("AudioSpecificConfig % x is not AAC-LC, %d Hz, mono", config, e.SampleRate())
 	}
-}
-
-func BenchmarkAACEncode(b *testing.B) {
-	e, err := NewAACEncoder(8000)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	packets := chunks(speech(8000), 320)
-	b.ReportAllocs()
-	for b.Loop() { // a second of voice a round
-		for _, packet := range packets {
-			if _, err := e.Encode(packet); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*100, "%core")
 }

@@ -22,7 +22,7 @@ type goAAC struct {
 
 // NewAACEncoder returns an encoder for mono PCM of the given rate in Hz: one of MPEG-4's from 8,000 to 48,000.
 func NewAACEncoder(inputRate int) (AACEncoder, error) {
-	_, bitRate, err := aacEncoderRate(inputRate)
+	bitRate, err := aacEncoderRate(inputRate)
 	if err != nil {
 		return nil, err
 	}

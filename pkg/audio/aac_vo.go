@@ -54,6 +54,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
@@ -61,28 +62,41 @@ import (
 // switching, on top of the overlap of one unit.
 const voDelay = 1600
 
-// voAAC is libvo-aacenc's encoder at the input's own rate.
+// voMinRate is the least rate that libvo-aacenc is used at, in Hz. Below 16 kHz it fails on some tones in noise (10 dB of
+// SNR where 40 are usual), and its delay is counted in samples: twice the rate, half the delay.
+const voMinRate = 16000
+
+// voAAC is libvo-aacenc's encoder.
 type voAAC struct {
-	encoder *C.encoder
-	leak    runtime.Cleanup
-	pcm     []int16 // less than a unit between calls
-	rate    int
-	out     aacUnits
-	config  []byte
+	resampler *Resampler
+	encoder   *C.encoder
+	leak      runtime.Cleanup
+	pcm       []int16 // at the output's rate, less than a unit between calls
+	out       aacUnits
+	config    []byte
 }
 
 // NewAACEncoder returns an encoder for mono PCM of the given rate in Hz: one of MPEG-4's from 8,000 to 48,000.
 func NewAACEncoder(inputRate int) (AACEncoder, error) {
-	index, bitRate, err := aacEncoderRate(inputRate)
+	bitRate, err := aacEncoderRate(inputRate)
 	if err != nil {
 		return nil, err
 	}
-	var status C.VO_U32
-	encoder := C.encoder_open(C.int(inputRate), C.int(bitRate), &status)
-	if encoder == nil {
-		return nil, fmt.Errorf("libvo-aacenc refuses %d Hz at %d bit/s with error %#x", inputRate, bitRate, uint64(status))
+	rate := inputRate
+	if rate < voMinRate {
+		rate *= 2
 	}
-	e := &voAAC{encoder: encoder, rate: inputRate, config: appendASC(nil, aacLC, index, 1)}
+	resampler, err := NewResampler(inputRate, rate)
+	if err != nil {
+		return nil, fmt.Errorf("AAC encoder: %w", err)
+	}
+	var status C.VO_U32
+	encoder := C.encoder_open(C.int(rate), C.int(bitRate), &status)
+	if encoder == nil {
+		return nil, fmt.Errorf("libvo-aacenc refuses %d Hz at %d bit/s with error %#x", rate, bitRate, uint64(status))
+	}
+	index := slices.Index(aacRates[:], rate)
+	e := &voAAC{resampler: resampler, encoder: encoder, config: appendASC(nil, aacLC, index, 1)}
 	e.leak = runtime.AddCleanup(e, func(p *C.encoder) { C.encoder_close(p) }, encoder)
 	return e, nil
 }
@@ -94,7 +108,7 @@ func (e *voAAC) Encode(pcm []int16) ([][]byte, error) {
 		return nil, errAACClosed
 	}
 	e.out.reset()
-	e.pcm = append(e.pcm, pcm...)
+	e.pcm = e.resampler.Resample(e.pcm, pcm)
 	rest := e.pcm
 	for ; len(rest) >= aacFrame; rest = rest[aacFrame:] {
 		n := C.encoder_encode(e.encoder, (*C.short)(&rest[0]))
@@ -110,11 +124,11 @@ func (e *voAAC) Encode(pcm []int16) ([][]byte, error) {
 
 func (e *voAAC) Config() []byte { return e.config }
 
-func (e *voAAC) SampleRate() int { return e.rate }
+func (e *voAAC) SampleRate() int { return e.resampler.SampleRate() }
 
 func (e *voAAC) FrameSamples() int { return aacFrame }
 
-func (e *voAAC) Delay() int { return voDelay }
+func (e *voAAC) Delay() int { return voDelay + e.resampler.Delay() }
 
 func (e *voAAC) Close() {
 	if e.encoder != nil {

@@ -110,7 +110,7 @@ func (s *g726State) unpackHigh(dst []int16, body []byte) []int16 {
 	s.residual = 0
 	size := s.rate.bits
 	var held uint32
-	n := 0
+	var n uint
 	for _, c := range body {
 		held = held<<8 | uint32(c)
 		for n += 8; n >= size; {
@@ -126,7 +126,7 @@ func (s *g726State) unpackLow(dst []int16, body []byte) []int16 {
 	s.residual = 0
 	size := s.rate.bits
 	var held uint32
-	n := 0
+	var n uint
 	for _, c := range body {
 		held |= uint32(c) << n
 		for n += 8; n >= size; n -= size {

@@ -19,6 +19,7 @@ type Resampler struct {
 	step   int         // how far, in 1/len(phases) of an input sample, one output sample is from the next
 	phase  int         // position of the next output sample within its input sample, in the same unit
 	window []float32   // input that the next output samples still need
+	up     bool        // the output's rate is not below the input's
 	rate   int
 	delay  int
 }
@@ -37,7 +38,7 @@ func NewResampler(from, to int) (*Resampler, error) {
 	if up != down {
 		taps = 2 * ((resamplerTaps*max(up, down) + 2*up - 1) / (2 * up))
 	}
-	r := &Resampler{phases: sincPhases(up, down, taps), step: down, rate: to, window: make([]float32, taps-1)}
+	r := &Resampler{phases: sincPhases(up, down, taps), step: down, up: up >= down, rate: to, window: make([]float32, taps-1)}
 	r.delay = (taps/2*up + down/2) / down
 	return r, nil
 }
@@ -107,7 +108,12 @@ func (r *Resampler) Resample(dst, pcm []int16) []int16 {
 	taps := len(r.phases[0])
 	start := 0
 	for start+taps <= len(r.window) {
-		sample := dot(r.phases[r.phase], r.window[start:start+taps])
+		var sample float32
+		if r.phase == 0 && r.up { // the output sample is an input sample: the sinc is 1 there and 0 at all others
+			sample = r.window[start+(taps-1)/2]
+		} else {
+			sample = dot(r.phases[r.phase], r.window[start:start+taps])
+		}
 		sample = max(math.MinInt16, min(math.MaxInt16, sample))
 		dst = append(dst, int16(int32(sample+32768.5)-32768)) // rounds: positive before the fraction is cut
 		r.phase += r.step
@@ -118,16 +124,17 @@ func (r *Resampler) Resample(dst, pcm []int16) []int16 {
 	return dst
 }
 
-// dot multiplies and adds; four sums, as one would wait for itself.
+// dot multiplies and adds, eight at a time and in four sums, as one would wait for itself. What is left over is less
+// than eight.
 func dot(a, b []float32) float32 {
 	var s0, s1, s2, s3 float32
-	b = b[:len(a)]
-	for len(a) >= 4 && len(b) >= 4 {
-		s0 += a[0] * b[0]
-		s1 += a[1] * b[1]
-		s2 += a[2] * b[2]
-		s3 += a[3] * b[3]
-		a, b = a[4:], b[4:]
+	for len(a) >= 8 && len(b) >= 8 {
+		x, y := (*[8]float32)(a), (*[8]float32)(b)
+		s0 += x[0]*y[0] + x[4]*y[4]
+		s1 += x[1]*y[1] + x[5]*y[5]
+		s2 += x[2]*y[2] + x[6]*y[6]
+		s3 += x[3]*y[3] + x[7]*y[7]
+		a, b = a[8:], b[8:]
 	}
 	for i := range min(len(a), len(b)) {
 		s0 += a[i] * b[i]
