@@ -79,3 +79,51 @@ type State struct {
 	// RetryAfter, with StageFailed, is when the next try is made.
 	RetryAfter time.Duration
 }
+
+// Missing is the stage that a start without a picture waits for, or that its failure was about; 0 where no stage is to
+// blame but the node.
+func (s State) Missing() Stage {
+	switch s.Stage {
+	case StageFailed:
+		return s.FailedAt
+	case StageCommandSent:
+		return StageAcknowledged
+	case StageAcknowledged, StageInterrupted:
+		return StageConnected
+	case StageConnected:
+		return StageFirstPacket
+	case StageFirstPacket, StagePlaying:
+		return StagePlaying
+	}
+	return 0
+}
+
+// Problem tells a viewer in a sentence why there is no picture.
+func (s State) Problem() string {
+	var text string
+	switch s.Stage {
+	case StageUnreachable:
+		text = "jt1078_server does not answer"
+	case StageFailed:
+		if s.FailedAt != 0 && s.Detail != "" {
+			return s.Detail // a whole sentence, which names the stage
+		}
+		text = "jt1078_server refuses"
+	case StageCommandSent:
+		text = "the vehicle was told to send and has not replied"
+	case StageAcknowledged:
+		text = "the vehicle has agreed to send and has not dialled the media port"
+	case StageConnected:
+		text = "the vehicle has dialled and sends nothing"
+	case StageFirstPacket, StagePlaying:
+		text = "the vehicle sends no key frame that can be shown"
+	case StageInterrupted:
+		text = "the vehicle's connection has ended and it has not dialled again"
+	default:
+		text = "jt1078_server has not answered"
+	}
+	if s.Detail != "" {
+		text += ": " + s.Detail
+	}
+	return text
+}

@@ -327,11 +327,11 @@ func TestRefusals(t *testing.T) {
 	}
 
 	r.set(func() { r.mute = true })
-	want("/live/06495940943804", "504 Gateway Timeout (the vehicle has not connected)")
+	want("/live/06495940943804", "504 Gateway Timeout (the vehicle was told to send and has not replied)")
 	r.set(func() { r.mute = false; r.noKeys = true })
-	want("/live/06495940943804", "504 Gateway Timeout (the vehicle sends no key frame)")
+	want("/live/06495940943804", "504 Gateway Timeout (the vehicle sends no key frame that can be shown)")
 	r.set(func() { r.refuse = startFailed(t) })
-	want("/live/06495940943804", "504 Gateway Timeout (the start failed, waiting for: connected: no vehicle)")
+	want("/live/06495940943804", "504 Gateway Timeout (no vehicle)")
 	r.set(func() { r.refuse = refused })
 	want("/live/06495940943804", "503 Service Unavailable (jt1078_server refuses: too many streams)")
 	r.set(func() { r.refuse = nil; r.noKeys = false })

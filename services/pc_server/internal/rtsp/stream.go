@@ -3,7 +3,6 @@ package rtsp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -283,33 +282,7 @@ func (st *stream) leave(v *viewer) {
 // startError says how far a stream's start has come when it was given up.
 type startError struct{ state relay.State }
 
-func (e *startError) Error() string {
-	var text string
-	switch s := e.state; s.Stage {
-	case relay.StageUnreachable:
-		text = "jt1078_server does not answer"
-	case relay.StageFailed:
-		if s.FailedAt == 0 {
-			text = "jt1078_server refuses"
-		} else {
-			text = fmt.Sprintf("the start failed, waiting for: %s", s.FailedAt)
-		}
-	case relay.StageCommandSent, relay.StageAcknowledged:
-		text = "the vehicle has not connected"
-	case relay.StageConnected:
-		text = "the vehicle has connected and sends nothing"
-	case relay.StageFirstPacket, relay.StagePlaying:
-		text = "the vehicle sends no key frame"
-	case relay.StageInterrupted:
-		text = "the vehicle's connection was interrupted"
-	default:
-		text = "jt1078_server has not answered"
-	}
-	if e.state.Detail != "" {
-		text += ": " + e.state.Detail
-	}
-	return text
-}
+func (e *startError) Error() string { return e.state.Problem() }
 
 // refusedByNode reports whether it was not the vehicle that failed.
 func (e *startError) refusedByNode() bool {

@@ -128,7 +128,7 @@ func (h *Handler) firstPicture(c *gin.Context, p *pipeline.Pipeline, output *pip
 				c.Header("Retry-After", strconv.Itoa(int(math.Ceil(state.RetryAfter.Seconds()))))
 			}
 			h.refuse(c, "failed", problem.Details{
-				Status: http.StatusGatewayTimeout, Stage: stageOf(state), Detail: "the stream could not be started: " + state.Detail,
+				Status: http.StatusGatewayTimeout, Stage: missing(state), Detail: "the stream could not be started: " + state.Problem(),
 			})
 			return nil
 		}
@@ -141,7 +141,7 @@ func (h *Handler) firstPicture(c *gin.Context, p *pipeline.Pipeline, output *pip
 				return nil
 			}
 			h.refuse(c, "timeout", problem.Details{
-				Status: http.StatusGatewayTimeout, Stage: stageOf(state), Detail: h.noPicture(p, state),
+				Status: http.StatusGatewayTimeout, Stage: missing(state), Detail: h.noPicture(p, state),
 			})
 			return nil
 		}
@@ -149,25 +149,19 @@ func (h *Handler) firstPicture(c *gin.Context, p *pipeline.Pipeline, output *pip
 }
 
 func (h *Handler) noPicture(p *pipeline.Pipeline, state relay.State) string {
-	text := fmt.Sprintf("no picture came within %v (direct.first_picture)", h.Config.FirstPicture)
-	if state.Detail != "" {
-		text += "; " + state.Detail
-	}
+	text := fmt.Sprintf("no picture came within %v (direct.first_picture): %s", h.Config.FirstPicture, state.Problem())
 	if complaint := p.Complaint(); complaint != "" {
 		text += "; " + complaint
 	}
 	return text
 }
 
-// stageOf names how far the start has come, or at which stage it failed.
-func stageOf(s relay.State) string {
-	switch {
-	case s.Stage == relay.StageFailed && s.FailedAt != 0:
-		return s.FailedAt.String()
-	case s.Stage == 0:
-		return "subscribing"
+// missing names the stage that did not come; empty where it is not the vehicle's start that failed.
+func missing(s relay.State) string {
+	if stage := s.Missing(); stage != 0 {
+		return stage.String()
 	}
-	return s.Stage.String()
+	return ""
 }
 
 func (h *Handler) refuse(c *gin.Context, reason string, details problem.Details) {

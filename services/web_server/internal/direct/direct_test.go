@@ -132,7 +132,7 @@ func TestRefused(t *testing.T) {
 		{"not canonical", "/live/6495940943803.flv", webtest.Content{}, DefaultConfig(), 404, problem.Details{Canonical: testID, Detail: "not canonical"}},
 		{"malformed", "/live/movie.flv", webtest.Content{}, DefaultConfig(), 404, problem.Details{Detail: "stream id"}},
 		{"no suffix", "/live/" + testID, webtest.Content{}, DefaultConfig(), 404, problem.Details{Detail: "/live/<id>.flv"}},
-		{"nothing comes", testURL, webtest.Content{}, impatient, 504, problem.Details{Detail: "direct.first_picture", Stage: "command sent"}},
+		{"nothing comes", testURL, webtest.Content{}, impatient, 504, problem.Details{Detail: "direct.first_picture", Stage: "acknowledged"}},
 		{"the start fails", testURL, failure, DefaultConfig(), 504, problem.Details{Detail: "could not be started", Stage: "connected"}},
 		{"full", testURL, webtest.Content{}, full, 503, problem.Details{Detail: "direct.max_viewers"}},
 	} {

@@ -3,6 +3,7 @@
 package problem
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 
@@ -16,7 +17,7 @@ type Details struct {
 	Detail string `json:"detail"`
 	// Canonical is the stream id that would have been understood.
 	Canonical string `json:"canonical,omitempty"`
-	// Stage is how far a stream's start had come.
+	// Stage is the one of a stream's start that did not come.
 	Stage string `json:"stage,omitempty"`
 }
 
@@ -25,10 +26,12 @@ func Abort(c *gin.Context, d Details) {
 	if d.Title == "" {
 		d.Title = http.StatusText(d.Status)
 	}
-	body, err := json.Marshal(d)
-	if err != nil { // strings and an int: cannot happen, and a body is not worth a panic
-		body = nil
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)              // people read it, in curl
+	if err := encoder.Encode(d); err != nil { // strings and an int: cannot happen, and a body is not worth a panic
+		body.Reset()
 	}
 	c.Abort()
-	c.Data(d.Status, "application/problem+json", append(body, '\n'))
+	c.Data(d.Status, "application/problem+json", body.Bytes())
 }
