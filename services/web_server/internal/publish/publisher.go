@@ -262,11 +262,12 @@ func (w *writer) write(u *pipeline.Unit) error {
 func (w *writer) begin(u *pipeline.Unit) error {
 	if w.video == nil {
 		w.base = u.DTS
+		// Only here: it bears no time, and players would see the stream's go back to 0.
+		if err := w.client.Write(metadata(u.Format, w.audio)); err != nil {
+			return err
+		}
 	}
 	w.video = u.Format
-	if err := w.client.Write(metadata(w.video, w.audio)); err != nil {
-		return err
-	}
 	if err := w.config(w.video, u.DTS-w.base); err != nil {
 		return err
 	}

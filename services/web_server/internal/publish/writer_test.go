@@ -54,7 +54,7 @@ func TestSoundStandsBeforeTheFirstPicture(t *testing.T) {
 	}
 	want := record{
 		"metadata", "video 0 at 0s", "audio 0 at 0s", "audio 1 at 0s", "video 1 at 0s", "audio 1 at 20ms",
-		"metadata", "video 0 at 1s", "video 1 at 1s",
+		"video 0 at 1s", "video 1 at 1s",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
