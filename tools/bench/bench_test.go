@@ -241,6 +241,7 @@ func TestRatio(t *testing.T) {
 	}{
 		{[]float64{3}, []float64{2}, "**1.50**"},
 		{[]float64{3, 1, 2}, []float64{1, 2, 1}, "**2.00** (0.50–3.00)"},
+		{[]float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99}, []float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, "**6.00** (3.50–8.50)"},
 	} {
 		if got := ratio(c.subject, c.limit); got != c.want {
 			t.Errorf("%v to %v: %s, want %s", c.subject, c.limit, got, c.want)

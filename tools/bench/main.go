@@ -84,7 +84,7 @@ func interrupted() (context.Context, context.CancelFunc) {
 }
 
 func newBench(out, progress io.Writer) *bench {
-	return &bench{streams: streamsFlag{200, 500}, settle: 5 * time.Second, packets: 4_000_000, out: out, progress: progress}
+	return &bench{streams: streamsFlag{200, 500}, settle: 5 * time.Second, packets: 1_000_000, out: out, progress: progress}
 }
 
 // command is what the user has started.

@@ -13,7 +13,7 @@ import (
 const (
 	parsePackage = "multi_process_server/pkg/jt1078"
 	// parseRounds for one round of the others: they are so short that more of them are the better way to spend time.
-	parseRounds = 5
+	parseRounds = 15
 )
 
 // parseBenchmarks of parsePackage, in the table's order, each with its limit.

@@ -76,14 +76,18 @@ func quantile(values []float64, q float64) float64 {
 
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
-// ratio is that of the medians, with the smallest and largest of a single round.
+// ratio is that of the medians; in brackets the smallest and the largest of a round, of many rounds the quartiles.
 func ratio(subject, limit []float64) string {
+	const many = 10
 	rounds := make([]float64, len(subject))
 	for i := range subject {
 		rounds[i] = subject[i] / limit[i]
 	}
 	text := fmt.Sprintf("**%.2f**", median(subject)/median(limit))
-	if len(rounds) > 1 {
+	switch {
+	case len(rounds) >= many:
+		text += fmt.Sprintf(" (%.2f–%.2f)", quantile(rounds, 0.25), quantile(rounds, 0.75))
+	case len(rounds) > 1:
 		text += fmt.Sprintf(" (%.2f–%.2f)", slices.Min(rounds), slices.Max(rounds))
 	}
 	return text
