@@ -246,8 +246,8 @@ func (w *writer) write(u *pipeline.Unit) error {
 		if err := w.begin(u); err != nil {
 			return err
 		}
-	case w.video == nil || u.DTS < w.base:
-		return nil // sound of before the first picture
+	case w.video == nil || !u.Video() && u.DTS <= w.base:
+		return nil // sound of before the first picture, where the unit of silence stands
 	case !u.Video() && u.Format != w.sentAudio:
 		w.audio = u.Format
 		if err := w.config(w.audio, u.DTS-w.base); err != nil {

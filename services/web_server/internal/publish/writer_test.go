@@ -45,6 +45,7 @@ func TestSoundStandsBeforeTheFirstPicture(t *testing.T) {
 	for _, u := range []*pipeline.Unit{
 		{Format: sound, DTS: 980 * time.Millisecond, Payload: []byte{2}}, // of before the first picture
 		picture(video, time.Second),
+		{Format: sound, DTS: time.Second, Payload: []byte{2}}, // where the silence stands
 		{Format: sound, DTS: 1020 * time.Millisecond, Payload: []byte{2}},
 		picture(&another, 2*time.Second), // other parameter sets
 	} {
