@@ -10,7 +10,7 @@ import (
 var ErrAlarmAttachment = errors.New("not media but an alarm attachment upload: the vehicle dialled the wrong port")
 
 // DefaultBufferSize of a Reader: what a main stream sends in a few frames, small enough for thousands of vehicles.
-const DefaultBufferSize = 32 << 10
+const DefaultBufferSize = 16 << 10
 
 const (
 	minBufferSize = 1 << 10

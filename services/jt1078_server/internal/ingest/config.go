@@ -55,7 +55,7 @@ func DefaultConfig() Config {
 		NewChannelsBurst:     2000,
 		MaxGarbage:           256 << 10,
 		MaxFrame:             4 << 20,
-		ReadBuffer:           32 << 10,
+		ReadBuffer:           16 << 10,
 	}
 }
 
