@@ -13,8 +13,8 @@ type Config struct {
 	Max int `yaml:"max"`
 	// Linger keeps a stream after its last session, so that a reloaded page does not restart it.
 	Linger time.Duration `yaml:"linger"`
-	// Unconfirmed ends a session that no client list has ever confirmed: a callback made by hand, an SRS whose API is
-	// not configured.
+	// Unconfirmed ends a session that no client list has ever confirmed, as of a callback made by hand. The callbacks
+	// of an SRS whose API is not configured are believed.
 	Unconfirmed time.Duration `yaml:"unconfirmed"`
 	// Reconcile is the time between two looks at SRS's client list.
 	Reconcile time.Duration `yaml:"reconcile"`

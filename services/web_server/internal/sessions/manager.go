@@ -89,8 +89,10 @@ type session struct {
 	expires time.Time // zero: SRS's client list decides
 	// confirmed: a client list had it once.
 	confirmed bool
-	misses    int // client lists in a row that did not have it
-	kicked    time.Time
+	// stranded: its server has gone before it answered for the first time.
+	stranded bool
+	misses   int // client lists in a row that did not have it
+	kicked   time.Time
 }
 
 // confirm notes that SRS lists the client.
@@ -190,7 +192,7 @@ func (m *Manager) addLocked(client Client, key jt1078.Key) error {
 	switch {
 	case client.Origin == OriginLease:
 		s.expires = now.Add(m.Config.Lease)
-	case !s.confirmed:
+	case !s.confirmed && (client.Server == "" || m.APIs[key.Kind] != nil): // where nobody can confirm it, on_stop alone ends it
 		s.expires = now.Add(m.Config.Unconfirmed)
 	}
 	return nil

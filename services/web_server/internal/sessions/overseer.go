@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"multi_process_server/pkg/jt1078"
@@ -20,6 +21,8 @@ const (
 	adoptAfter = 5.0 // seconds
 	// retryMin is the first wait after a call that failed; it doubles up to Config.Reconcile.
 	retryMin = time.Second
+	// maxServers is how many ids of restarted servers are remembered; their sessions have long ended by then.
+	maxServers = 64
 )
 
 // overseer keeps the sessions of one SRS server true to its client list, and disconnects the players that wait for a
@@ -30,13 +33,16 @@ type overseer struct {
 	api     API
 	check   chan struct{}
 
-	// server is the id that SRS gave last, previous the one before: sessions of a server that has restarted with a
-	// new id are judged by the new list.
-	server, previous string
-	next             time.Time
-	retry            time.Duration
-	reachable        bool
-	lostSince        time.Time
+	// servers are the ids that this API has answered with, the latest last: SRS makes a new one at each start, and the
+	// sessions of those that are gone are judged by the list of the one that is there. Ids that it never answered with
+	// are of other servers, such as edges, and their sessions none of its business.
+	servers   []string
+	listed    time.Time // when the last list that came was asked for
+	next      time.Time
+	retry     time.Duration
+	reachable bool
+	lostSince time.Time
+	full      bool // a player got no session, and it was logged
 }
 
 func (o *overseer) run() {
@@ -89,20 +95,23 @@ func (o *overseer) reconcile(asked time.Time) {
 	}
 	o.reachable, o.retry = true, 0
 	o.next = asked.Add(o.manager.Config.Reconcile)
-	if o.server != listing.Server {
-		o.server, o.previous = listing.Server, o.server
-	}
-	o.manager.reconcile(o.kind, listing, o.previous, asked)
+	o.judge(listing, asked)
+	o.listed = asked
 }
 
-// reconcile makes the sessions of one server what its list says. asked is when the list was asked for.
-func (m *Manager) reconcile(kind jt1078.Kind, listing *srs.Listing, previous string, asked time.Time) {
+// judge makes the sessions of one server what its list says. asked is when the list was asked for.
+func (o *overseer) judge(listing *srs.Listing, asked time.Time) {
+	m := o.manager
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
+	if n := len(o.servers); n == 0 || o.servers[n-1] != listing.Server {
+		o.restarted(listing.Server, asked)
+	}
 	listed := make(map[Client]struct{}, len(listing.Clients))
+	refused := 0
 	for i := range listing.Clients {
 		c := &listing.Clients[i]
-		if c.Publish || c.App() != kind.String() {
+		if c.Publish || c.App() != o.kind.String() {
 			continue
 		}
 		id, err := jt1078.ParseStreamID(c.Stream())
@@ -121,23 +130,42 @@ func (m *Manager) reconcile(kind jt1078.Kind, listing *srs.Listing, previous str
 		if c.Alive < adoptAfter {
 			continue
 		}
-		key := jt1078.Key{Kind: kind, ID: id}
+		key := jt1078.Key{Kind: o.kind, ID: id}
 		if err := m.addLocked(client, key); err != nil {
-			m.Log.Warn().Err(err).Msg("a player that SRS lists gets no session")
-			break
+			if refused++; !o.full { // it is the same at every look
+				o.full = true
+				m.Log.Warn().Err(err).Stringer("stream", key).Str("client", c.ID).Msg("a player that SRS lists gets no session, as may others")
+			}
+			continue
 		}
 		m.sessions[client].confirm()
 		m.metrics.adopted.Inc()
 		m.Log.Info().Stringer("stream", key).Str("client", c.ID).Str("type", c.Type).Msg("session of a player that SRS lists and that we did not know")
 	}
+	o.full = refused > 0
 	for client, s := range m.sessions {
-		judged := client.Origin == OriginSRS && client.Server != "" && (client.Server == listing.Server || client.Server == previous)
-		if _, there := listed[client]; there || !judged || s.key.Kind != kind || !s.since.Before(asked) {
+		judged := client.Origin == OriginSRS && (s.stranded || slices.Contains(o.servers, client.Server))
+		if _, there := listed[client]; there || !judged || client.Server == "" || s.key.Kind != o.kind || !s.since.Before(asked) {
 			continue
 		}
 		s.misses++
 		if s.misses >= missesToEnd {
 			m.remove(client, "unlisted")
+		}
+	}
+}
+
+// restarted notes the id of a server that has come since the last list. One that came and went in between never made a
+// list: sessions of that time with an id that nobody answers to are its. Should one be an edge's after all, its stream
+// is held nonetheless, as the edge is itself a player in the list. The caller holds the manager's mutex.
+func (o *overseer) restarted(server string, asked time.Time) {
+	o.servers = append(slices.DeleteFunc(o.servers, func(s string) bool { return s == server }), server)
+	if len(o.servers) > maxServers {
+		o.servers = slices.Delete(o.servers, 0, 1)
+	}
+	for client, s := range o.manager.sessions {
+		if client.Origin == OriginSRS && s.key.Kind == o.kind && !s.since.Before(o.listed) && s.since.Before(asked) {
+			s.stranded = true
 		}
 	}
 }
@@ -159,7 +187,7 @@ func (m *Manager) endUnpublished(kind jt1078.Kind) {
 // kickWaiting disconnects the players that have had no picture for Config.NoVideo, so that they show an error and not
 // an endless spinner.
 func (o *overseer) kickWaiting(now time.Time) {
-	for _, client := range o.manager.waiting(o.kind, o.server, now) {
+	for _, client := range o.waiting(now) {
 		ctx, cancel := context.WithTimeout(o.manager.ctx, callTimeout)
 		err := o.api.Kick(ctx, client.ID)
 		cancel()
@@ -169,16 +197,21 @@ func (o *overseer) kickWaiting(now time.Time) {
 			return // SRS is not well; the next second will do
 		}
 		o.manager.metrics.kicks.WithLabelValues("ok").Inc()
+		o.manager.Log.Info().Stringer("kind", o.kind).Str("client", client.ID).
+			Msg("no picture from the vehicle: the player was disconnected (sessions.no_video)")
+		o.manager.kicked(client, now)
 	}
 }
 
-// waiting returns the clients of the server that are to be disconnected, and notes that they were.
-func (m *Manager) waiting(kind jt1078.Kind, server string, now time.Time) []Client {
+// waiting returns the clients of the server that are to be disconnected.
+func (o *overseer) waiting(now time.Time) []Client {
+	m := o.manager
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	var clients []Client
 	for client, s := range m.sessions {
-		if client.Origin != OriginSRS || client.Server != server || server == "" || s.key.Kind != kind || now.Sub(s.kicked) < kickAgain {
+		if client.Origin != OriginSRS || client.Server != o.servers[len(o.servers)-1] || client.Server == "" ||
+			s.key.Kind != o.kind || now.Sub(s.kicked) < kickAgain {
 			continue
 		}
 		stream := m.interest[s.key].stream
@@ -189,13 +222,18 @@ func (m *Manager) waiting(kind jt1078.Kind, server string, now time.Time) []Clie
 		if last := stream.LastVideo(); last.After(since) {
 			since = last
 		}
-		if now.Sub(since) < m.Config.NoVideo {
-			continue
+		if now.Sub(since) >= m.Config.NoVideo {
+			clients = append(clients, client)
 		}
-		s.kicked = now
-		clients = append(clients, client)
-		m.Log.Info().Stringer("stream", s.key).Str("client", client.ID).Dur("waited", now.Sub(since)).
-			Msg("no picture from the vehicle: the player is disconnected (sessions.no_video)")
 	}
 	return clients
+}
+
+// kicked notes that SRS has disconnected a client; its session ends by callback or by the next lists.
+func (m *Manager) kicked(client Client, now time.Time) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if s, ok := m.sessions[client]; ok {
+		s.kicked = now
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
@@ -181,6 +182,26 @@ func TestCallbackByHandExpires(t *testing.T) {
 	})
 }
 
+// Without an API there is nobody to confirm what SRS tells.
+func TestCallbackWithoutAPIDoesNotExpire(t *testing.T) {
+	config := testConfig()
+	config.Unconfirmed = 30 * time.Millisecond
+	config.Lease = 20 * time.Millisecond
+	m, w := newManager(t, config, nil)
+	for _, server := range []string{"", "vid-1"} {
+		if err := m.Play(server, "a", key(t, stream1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	webtest.Eventually(t, "the one by hand expires", func() bool { return m.count(OriginSRS) == 1 })
+	time.Sleep(3 * config.Unconfirmed)
+	if m.count(OriginSRS) != 1 || w.count(stream1) != 1 {
+		t.Fatal("SRS's session expired")
+	}
+	m.Stop("vid-1", "a")
+	webtest.Eventually(t, "the stream is closed", func() bool { return w.count(stream1) == 0 })
+}
+
 func TestTooManySessions(t *testing.T) {
 	config := testConfig()
 	config.Max = 2
@@ -207,6 +228,7 @@ type fakeSRS struct {
 	clients map[string]string // id to the object's other members
 	down    bool
 	kicked  []string
+	noKicks int // so many kicks fail
 	asked   int
 }
 
@@ -226,6 +248,9 @@ func (f *fakeSRS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.down:
 		http.Error(w, "down", http.StatusBadGateway)
+	case r.Method == http.MethodDelete && f.noKicks > 0:
+		f.noKicks--
+		http.Error(w, "busy", http.StatusInternalServerError)
 	case r.Method == http.MethodDelete:
 		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 		f.kicked = append(f.kicked, id)
@@ -292,6 +317,7 @@ func TestSessionEndsAfterTwoMisses(t *testing.T) {
 	f, api := newFakeSRS(t)
 	f.clients = map[string]string{"a": flvPlayer}
 	m, w := newManager(t, testConfig(), api)
+	webtest.Eventually(t, "the first list has come", func() bool { return m.count(OriginSRS) == 1 })
 	for _, play := range [][2]string{{"vid-1", "a"}, {"vid-1", "lost"}, {"", "curl"}, {"vid-of-an-edge", "b"}} {
 		if err := m.Play(play[0], play[1], key(t, stream1)); err != nil {
 			t.Fatal(err)
@@ -321,6 +347,67 @@ func TestSRSRestart(t *testing.T) {
 	webtest.Eventually(t, "the session of the old process is ended", func() bool { return m.count(OriginSRS) == 0 && w.count(stream1) == 0 })
 }
 
+// Two restarts may fall between two lists, and a server may die before it made its first.
+func TestSRSRestartsTwice(t *testing.T) {
+	f, api := newFakeSRS(t)
+	f.clients = map[string]string{"a": flvPlayer}
+	f.down = true
+	config := testConfig()
+	config.SRSLost = time.Hour
+	m, w := newManager(t, config, api)
+	play := func(server, client string) {
+		t.Helper()
+		if err := m.Play(server, client, key(t, stream1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	play("vid-0", "dead before our first list")
+	f.listed(t, 1)
+	f.set(func() { f.down = false })
+	m.Check(jt1078.KindLive)
+	webtest.Eventually(t, "only the listed player is left", func() bool {
+		m.mutex.Lock()
+		defer m.mutex.Unlock()
+		return len(m.sessions) == 1 && m.sessions[Client{Server: "vid-1", ID: "a"}] != nil
+	})
+	play("vid-edge", "b")
+	f.listed(t, 3) // it has been there for a while
+	f.set(func() { f.down = true })
+	f.listed(t, 1)
+	play("vid-2", "dead before its first list")
+	f.set(func() { f.down, f.server, f.clients = false, "vid-3", map[string]string{} })
+	f.listed(t, 1)
+	play("vid-1", "late")
+	f.set(func() { f.server = "vid-4" })
+	f.listed(t, 1)
+	f.set(func() { f.server = "vid-5" })
+	m.Check(jt1078.KindLive)
+	webtest.Eventually(t, "the edge's session is left", func() bool { return m.count(OriginSRS) == 1 })
+	f.listed(t, 3)
+	if m.count(OriginSRS) != 1 || w.count(stream1) != 1 {
+		t.Errorf("%d sessions", m.count(OriginSRS))
+	}
+}
+
+// Where there is no room for one more player, those that have a session keep it.
+func TestPlayerThatCannotBeAdopted(t *testing.T) {
+	f, api := newFakeSRS(t)
+	config := testConfig()
+	config.Max = 2
+	m, w := newManager(t, config, api)
+	f.set(func() { f.clients = map[string]string{"a": flvPlayer, "b": flvPlayer} })
+	webtest.Eventually(t, "two are adopted", func() bool { return m.count(OriginSRS) == 2 })
+	f.set(func() {
+		for _, id := range []string{"c", "d", "e", "f", "g"} {
+			f.clients[id] = flvPlayer
+		}
+	})
+	f.listed(t, 20) // in any order
+	if n := testutil.CollectAndCount(m.metrics.ended); n != 0 || m.count(OriginSRS) != 2 || w.count(stream1) != 1 {
+		t.Errorf("%d sessions, some ended", m.count(OriginSRS))
+	}
+}
+
 func TestSRSLost(t *testing.T) {
 	f, api := newFakeSRS(t)
 	f.clients = map[string]string{"a": flvPlayer}
@@ -347,6 +434,7 @@ func TestPlayersThatWaitInVainAreDisconnected(t *testing.T) {
 	f.clients = map[string]string{"a": flvPlayer}
 	config := testConfig()
 	config.NoVideo = 100 * time.Millisecond
+	f.noKicks = 2 // those are tried again soon
 	m, w := newManager(t, config, api)
 	if err := m.Play("", "curl", key(t, stream1)); err != nil {
 		t.Fatal(err)
