@@ -24,6 +24,9 @@ const (
 	maxRunIn = 1 << 15
 	// maxFill bounds the silence that is made at once; a longer gap is jumped over.
 	maxFill = 3 * time.Second
+	// maxCut bounds the sound that is cut for being behind. What is further behind is stamped by another clock than the
+	// picture and plays as it comes: cutting it would mean never to hear it.
+	maxCut = 10 * time.Second
 )
 
 // unsupportedError says which codec is not carried.
@@ -63,6 +66,7 @@ type audioTrack struct {
 	hearing            bool
 	driftMin, driftMax time.Duration
 	driftFrom          time.Duration
+	cut                int64 // samples that are still to be cut from the packets to come
 
 	silence []int16
 	units   []*Unit // scratch, valid until the next call
@@ -74,7 +78,7 @@ func (a *audioTrack) start(rate int, at time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("no sound: %w", err)
 	}
-	a.stop()
+	a.release()
 	a.encoder, a.rate = encoder, rate
 	a.format = &Format{Codec: media.CodecAAC, Record: encoder.Config(), SampleRate: encoder.SampleRate()}
 	a.fed, a.made = 0, 0
@@ -117,13 +121,19 @@ func (a *audioTrack) place(at time.Duration) {
 	}
 }
 
-// stop gives the encoder back.
-func (a *audioTrack) stop() {
+// release gives the encoder back; the decoder stays, with what it has found out about the vehicle's sound.
+func (a *audioTrack) release() {
 	if a.encoder != nil {
 		a.encoder.Close()
 		a.encoder = nil
 	}
-	a.hearing, a.known = false, false
+	a.hearing, a.cut = false, 0
+}
+
+// stop ends the track. It misses packets from now on, so whatever comes later is for another decoder.
+func (a *audioTrack) stop() {
+	a.release()
+	a.known = false
 }
 
 func (a *audioTrack) running() bool { return a.encoder != nil }
@@ -140,6 +150,9 @@ func (a *audioTrack) write(f *media.Frame, pts time.Duration) ([]*Unit, error) {
 	if err := a.chooseDecoder(f); err != nil || a.decoder == nil {
 		return nil, err
 	}
+	if timed, ok := a.decoder.(audio.Timed); ok {
+		timed.At(f.VehicleTimestamp)
+	}
 	pcm, err := a.decoder.Decode(a.pcm[:0], f.Data)
 	if err != nil {
 		a.metrics.audioErrors.Inc()
@@ -153,10 +166,12 @@ func (a *audioTrack) write(f *media.Frame, pts time.Duration) ([]*Unit, error) {
 			return nil, err
 		}
 	}
-	if pcm, err = a.align(pcm, pts); err != nil {
+	if err := a.align(int64(len(pcm)), pts); err != nil {
 		return nil, err
 	}
-	if err := a.encode(pcm); err != nil {
+	cut := min(a.cut, int64(len(pcm)))
+	a.cut -= cut
+	if err := a.encode(pcm[cut:]); err != nil {
 		return nil, err
 	}
 	return a.units, nil
@@ -178,37 +193,51 @@ func (a *audioTrack) chooseDecoder(f *media.Frame) error {
 	return nil
 }
 
-// align puts silence before the packet's samples, or cuts their beginning, where they would not stand at their time.
-func (a *audioTrack) align(pcm []int16, pts time.Duration) ([]int16, error) {
+// align puts silence before a packet of n samples, or finds what to cut, where they would not stand at their time.
+func (a *audioTrack) align(n int64, pts time.Duration) error {
 	drift := pts - a.end() // positive: the samples are short of the clock
-	length := span(int64(len(pcm)), a.rate)
+	if drift >= 0 {
+		a.cut = 0
+	}
 	if a.hearing && pts-a.heard < soundGone {
-		a.driftMin, a.driftMax = min(a.driftMin, drift), max(a.driftMax, drift)
-		if pts-a.driftFrom < driftWindow {
-			drift = 0
-		} else {
-			switch {
-			case a.driftMin > driftAllowed:
-				drift = a.driftMin
-			case a.driftMax < -driftAllowed:
-				drift = a.driftMax
-			default:
-				drift = 0
-			}
-			a.openWindow(pts)
-		}
-		if drift != 0 {
-			a.metrics.resyncs.Inc()
-		}
+		drift = a.lasting(drift+span(a.cut, a.rate), pts)
 	} else {
+		a.cut = 0
 		a.openWindow(pts)
 	}
-	a.hearing, a.heard = true, pts+length
-	if drift > 0 {
-		return pcm, a.pad(a.end() + drift)
+	a.hearing, a.heard = true, pts+span(n, a.rate)
+	if drift == 0 {
+		return nil
 	}
-	cut := min(int64(len(pcm)), samples(-drift, a.rate))
-	return pcm[cut:], nil
+	drift -= span(a.cut, a.rate)
+	a.cut = 0
+	if drift > 0 {
+		return a.pad(a.end() + drift)
+	}
+	if drift > -maxCut {
+		a.cut = samples(-drift, a.rate)
+	}
+	return nil
+}
+
+// lasting is the part of a packet's drift that all packets of a window have had, once it is to be put right.
+func (a *audioTrack) lasting(drift, pts time.Duration) time.Duration {
+	a.driftMin, a.driftMax = min(a.driftMin, drift), max(a.driftMax, drift)
+	if pts-a.driftFrom < driftWindow {
+		return 0
+	}
+	least, most := a.driftMin, a.driftMax
+	a.openWindow(pts)
+	switch {
+	case least > driftAllowed:
+		drift = least
+	case most < -driftAllowed:
+		drift = most
+	default:
+		return 0
+	}
+	a.metrics.resyncs.Inc()
+	return drift
 }
 
 func (a *audioTrack) openWindow(pts time.Duration) {
@@ -284,11 +313,14 @@ func mono(pcm []int16, channels int) []int16 {
 	return pcm[:len(pcm)/2]
 }
 
-// span is how long n samples last; samples how many fit into d, none when d is negative.
+// span is how long n samples last, and samples how many fit into d, none when d is negative. Whole seconds are counted
+// apart: n in nanoseconds would overflow after two days.
 func span(n int64, rate int) time.Duration {
-	return time.Duration(n) * time.Second / time.Duration(max(1, rate))
+	perSecond := int64(max(1, rate))
+	return time.Duration(n/perSecond)*time.Second + time.Duration(n%perSecond)*time.Second/time.Duration(perSecond)
 }
 
 func samples(d time.Duration, rate int) int64 {
-	return max(0, int64(d)*int64(rate)/int64(time.Second))
+	perSecond := int64(rate)
+	return max(0, int64(d/time.Second)*perSecond+int64(d%time.Second)*perSecond/int64(time.Second))
 }
