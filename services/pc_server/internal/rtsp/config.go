@@ -28,6 +28,9 @@ type Config struct {
 	// MaxBehind is how far behind the live picture a viewer may start, so that it can start at once: with the last key
 	// frame. Where that is longer ago, the pictures since then pass in a moment.
 	MaxBehind time.Duration `yaml:"max_behind"`
+	// NoVideo is how long viewers are kept while no picture comes: what a pause of the vehicle and its dialling again
+	// may take.
+	NoVideo time.Duration `yaml:"no_video"`
 	// MaxViewers counts those who play and those who are about to; the next one is answered 503.
 	MaxViewers int `yaml:"max_viewers"`
 	// MaxConnections by TCP; the next one is closed.
@@ -46,6 +49,7 @@ func DefaultConfig() Config {
 		WriteTimeout:   10 * time.Second,
 		MaxLag:         4 * time.Second,
 		MaxBehind:      2 * time.Second,
+		NoVideo:        60 * time.Second,
 		MaxViewers:     1000,
 		MaxConnections: 2000,
 	}
@@ -84,6 +88,7 @@ func (c *Config) Validate() error {
 		{"idle_timeout", c.IdleTimeout},
 		{"write_timeout", c.WriteTimeout},
 		{"max_lag", c.MaxLag},
+		{"no_video", c.NoVideo},
 	} {
 		if d.value < 100*time.Millisecond {
 			return fmt.Errorf("rtsp.%s: %s is less than 100ms", d.key, d.value)

@@ -26,7 +26,8 @@ type fakeRelay struct {
 	mutex  sync.Mutex // guards what follows, which tests set
 	clip   *clip
 	sound  media.Codec // CodecUnknown: none
-	refuse error       // what Subscribe answers
+	refuse error       // what Subscribe answers and ends with
+	away   bool        // the vehicle's connection has ended
 	mute   bool        // no frames
 	noKeys bool        // pictures, but no key frames
 
@@ -95,11 +96,29 @@ func (r *fakeRelay) Subscribe(_ *relayv1.SubscribeRequest, out grpc.ServerStream
 		first--
 	}
 	state(&relayv1.State{Stage: relayv1.Stage_STAGE_PLAYING, CachedFrames: uint32(2 * (now - first))})
+	interrupted := false
 	for n := first; ; n++ {
 		select {
 		case <-time.After(time.Until(r.began.Add(time.Duration(n) * frameTime))):
 		case <-out.Context().Done():
 			return status.FromContextError(out.Context().Err()).Err()
+		}
+		r.mutex.Lock()
+		refuse, away := r.refuse, r.away
+		r.mutex.Unlock()
+		if refuse != nil {
+			return refuse
+		}
+		if away != interrupted {
+			interrupted = away
+			if away {
+				state(&relayv1.State{Stage: relayv1.Stage_STAGE_INTERRUPTED})
+			} else {
+				state(&relayv1.State{Stage: relayv1.Stage_STAGE_PLAYING})
+			}
+		}
+		if away {
+			continue
 		}
 		for _, frame := range r.frames(n) {
 			if err := out.Send(&relayv1.Event{Frame: frame}); err != nil {
@@ -148,7 +167,7 @@ func (r *fakeRelay) frames(n int) []*relayv1.Frame {
 // startFailed is how jt1078_server ends a subscription whose vehicle does not come.
 func startFailed(t *testing.T) error {
 	t.Helper()
-	s, err := status.New(codes.Unavailable, "no vehicle").WithDetails(&relayv1.StartFailure{Stage: relayv1.Stage_STAGE_CONNECTED, RetryAfterMs: 5000})
+	s, err := status.New(codes.Unavailable, "no vehicle").WithDetails(&relayv1.StartFailure{Stage: relayv1.Stage_STAGE_CONNECTED, RetryAfterMs: 500})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ type metrics struct {
 	skips              prometheus.Counter
 	packets            *prometheus.CounterVec
 	resets             prometheus.Counter
+	ended              prometheus.Counter
 	viewerErrors       prometheus.Counter
 }
 
@@ -52,6 +53,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		skips:              counter("pc_viewer_skips_total", "Times that a viewer was too slow and skipped to the next key frame."),
 		packets:            counters("pc_rtp_packets_total", "RTP packets handed to viewers, by transport.", "transport"),
 		resets:             counter("pc_stream_resets_total", "Times that viewers were disconnected because the stream's video codec changed."),
+		ended:              counter("pc_viewers_without_video_total", "Viewers disconnected because no picture had come for rtsp.no_video."),
 		viewerErrors:       counter("pc_viewer_packet_errors_total", "Packets from viewers that are not RTCP."),
 	}
 }

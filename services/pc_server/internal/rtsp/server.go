@@ -59,9 +59,7 @@ func (s *Server) Initialize() error {
 		// No MulticastIPRange: PAUSE while playing by multicast crashes gortsplib 4.16.2. Clients that ask for it are
 		// answered 461.
 	}
-	s.pool = &relay.Pool[*stream]{New: func(key jt1078.Key) *stream {
-		return newStream(key, s.rtsp, s.Relay, s.Log, s.metrics)
-	}}
+	s.pool = &relay.Pool[*stream]{New: s.newStream}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.rtsp.Start(); err != nil {
 		s.cancel()

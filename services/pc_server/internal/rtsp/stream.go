@@ -22,6 +22,10 @@ const (
 	maxGOPDuration = 15 * time.Second
 )
 
+// A stream whose last picture is older than staleAfter is not described and its group of pictures not handed out: both
+// would show the past as live. It is longer than a vehicle takes to dial again, and than cameras' slowest pictures are apart.
+const staleAfter = 5 * time.Second
+
 // stream is one upstream: the subscription to jt1078_server, the frames cut into RTP payloads, and the viewers that
 // get them. The pool makes it for its first viewer and closes it after the last.
 type stream struct {
@@ -29,7 +33,10 @@ type stream struct {
 	log          zerolog.Logger
 	metrics      *metrics
 	server       *gortsplib.Server
+	noVideo      time.Duration // rtsp.no_video
 	subscription *relay.Subscription
+	unwatch      context.CancelFunc
+	watched      chan struct{} // closed when watch has ended
 
 	mutex   sync.Mutex // guards what follows; held while a frame goes to the viewers' queues
 	video   *video     // nil before the first video frame
@@ -37,12 +44,14 @@ type stream struct {
 	gop     *media.GOPCache[*unit] // video only
 	edge    int64                  // newest video timestamp
 	origin  time.Time              // when the stream's clock was 0
+	shown   time.Time              // when the last picture came
 	viewers map[*viewer]struct{}
 	refused map[string]bool // reasons that the log has already told
 
 	served  *gortsplib.ServerStream // nil until a first key frame makes an SDP possible
 	medias  [trackCount]*description.Media
-	ready   chan struct{} // closed when served is set
+	live    bool          // served can be given to who asks: its pictures are of now
+	ready   chan struct{} // closed when live is set
 	state   relay.State   // the last one
 	failure *failure      // of the start that goes on now
 }
@@ -53,17 +62,23 @@ type failure struct {
 	err    error
 }
 
-func newStream(key jt1078.Key, server *gortsplib.Server, client *relay.Client, log zerolog.Logger, m *metrics) *stream {
+// newStream subscribes.
+func (s *Server) newStream(key jt1078.Key) *stream {
 	st := &stream{
-		key: key, log: log.With().Stringer("stream", key).Logger(), metrics: m, server: server,
+		key: key, log: s.Log.With().Stringer("stream", key).Logger(), metrics: s.metrics, server: s.rtsp,
+		noVideo: s.Config.NoVideo,
+		watched: make(chan struct{}),
 		gop:     newGOP(),
 		viewers: make(map[*viewer]struct{}),
 		refused: make(map[string]bool),
 		ready:   make(chan struct{}),
 		failure: &failure{failed: make(chan struct{})},
 	}
-	m.streams.Inc()
-	st.subscription = client.Subscribe(key, st)
+	st.metrics.streams.Inc()
+	var ctx context.Context
+	ctx, st.unwatch = context.WithCancel(context.Background())
+	go st.watch(ctx)
+	st.subscription = s.Relay.Subscribe(key, st)
 	return st
 }
 
@@ -74,6 +89,8 @@ func newGOP() *media.GOPCache[*unit] {
 // Close ends the subscription and the sessions that still hang on the stream.
 func (st *stream) Close() {
 	st.subscription.Close()
+	st.unwatch()
+	<-st.watched
 	st.mutex.Lock()
 	defer st.mutex.Unlock()
 	if st.served != nil {
@@ -83,13 +100,53 @@ func (st *stream) Close() {
 	st.metrics.streams.Dec()
 }
 
+// watch looks from time to time whether pictures still come.
+func (st *stream) watch(ctx context.Context) {
+	defer close(st.watched)
+	ticker := time.NewTicker(min(time.Second, st.noVideo/4))
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			st.check(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// check acts on a picture that has not come. The viewers stay, as the vehicle may dial again or a replay go on, but not
+// for ever: while there is one, the vehicle is commanded again and again.
+func (st *stream) check(now time.Time) {
+	st.mutex.Lock()
+	defer st.mutex.Unlock()
+	without := now.Sub(st.shown)
+	if st.live && without >= staleAfter {
+		st.stale()
+	}
+	if st.served != nil && without >= st.noVideo {
+		st.log.Warn().Dur("for", without).Int("viewers", len(st.viewers)).Str("problem", st.state.Problem()).
+			Msg("no picture for rtsp.no_video, viewers are disconnected")
+		st.metrics.ended.Add(float64(len(st.viewers)))
+		st.disconnect()
+	}
+}
+
+// stale lets nobody start before the next key frame.
+func (st *stream) stale() {
+	st.gop.Clear()
+	if st.live {
+		st.live, st.ready = false, make(chan struct{})
+	}
+}
+
 // wait returns what is to be described, as soon as there is a key frame. Its errors say why there is none.
 func (st *stream) wait(ctx context.Context) (*gortsplib.ServerStream, error) {
 	for {
 		st.mutex.Lock()
-		served, ready, failure := st.served, st.ready, st.failure
+		served, live, ready, failure := st.served, st.live, st.ready, st.failure
 		st.mutex.Unlock()
-		if served != nil {
+		if live {
 			return served, nil
 		}
 		select {
@@ -114,6 +171,7 @@ func (st *stream) OnState(s relay.State) {
 		st.failure.err = &startError{state: s}
 		close(st.failure.failed)
 		st.failure = &failure{failed: make(chan struct{})}
+		st.stale()
 	}
 }
 
@@ -164,10 +222,10 @@ func (st *stream) onVideo(f *media.Frame) {
 	if u == nil || st.served == nil && !u.key {
 		return
 	}
-	if st.served == nil {
-		st.serve()
-	} else {
-		st.describe(changed)
+	st.describe(changed)
+	st.shown = time.Now()
+	if u.key && !st.live && !st.serve() {
+		return
 	}
 	frameType := media.FrameDelta
 	if u.key {
@@ -204,8 +262,18 @@ func (st *stream) deliver(u *unit) {
 	}
 }
 
-// serve makes the SDP: it is fixed from here on, except that the video's parameter sets follow the stream.
-func (st *stream) serve() {
+// serve lets in who waits. The SDP is made once and fixed from then on, except that the video's parameter sets follow
+// the stream.
+func (st *stream) serve() bool {
+	if st.served == nil && !st.makeSDP() {
+		return false
+	}
+	st.live = true
+	close(st.ready)
+	return true
+}
+
+func (st *stream) makeSDP() bool {
 	st.medias = [trackCount]*description.Media{
 		trackVideo: {Type: description.MediaTypeVideo, Formats: []format.Format{st.video.format()}},
 		trackAudio: {Type: description.MediaTypeAudio, Formats: []format.Format{st.sound.format()}},
@@ -216,12 +284,12 @@ func (st *stream) serve() {
 	}
 	if err := served.Initialize(); err != nil { // no randomness left in the system
 		st.refuse("rtsp", err)
-		return
+		return false
 	}
 	st.served = served
-	close(st.ready)
 	width, height := st.video.sets.Size(st.video.codec)
 	st.log.Info().Stringer("video", st.video.codec).Int("width", width).Int("height", height).Msg("stream is ready")
+	return true
 }
 
 // describe brings changed parameter sets into the SDP, for those who ask from now on. Viewers have them in-band.
@@ -241,11 +309,15 @@ func (st *stream) reset() {
 	}
 	st.log.Warn().Msg("the video codec has changed, viewers are disconnected")
 	st.metrics.resets.Inc()
+	st.disconnect()
+	st.edge = 0
+}
+
+// disconnect ends every session on the stream, those that pause too. The next key frame makes a new SDP.
+func (st *stream) disconnect() {
 	st.served.Close()
 	st.served = nil
-	st.ready = make(chan struct{})
-	st.gop = newGOP()
-	st.edge = 0
+	st.stale()
 	clear(st.viewers)
 }
 

@@ -259,6 +259,7 @@ func TestConfigValidate(t *testing.T) {
 		"rtsp.rtcp_address: port 9525 is not": func(c *Config) { c.RTCPAddress = ":9525" },
 		"rtsp.lease: ":                        func(c *Config) { c.Lease = 0 },
 		"rtsp.max_behind: ":                   func(c *Config) { c.MaxBehind = -1 },
+		"rtsp.no_video: ":                     func(c *Config) { c.NoVideo = 0 },
 		"rtsp.max_viewers: ":                  func(c *Config) { c.MaxViewers = 0 },
 		"rtsp.max_connections: ":              func(c *Config) { c.MaxConnections = 0 },
 	} {
