@@ -112,6 +112,9 @@ func (s *sound) decode(f *media.Frame) ([]int16, error) {
 	if s.failed != nil {
 		return nil, s.failed
 	}
+	if timed, ok := s.decoder.(audio.Timed); ok {
+		timed.At(f.VehicleTimestamp)
+	}
 	var err error
 	if s.pcm, err = s.decoder.Decode(s.pcm[:0], f.Data); err != nil {
 		return nil, err

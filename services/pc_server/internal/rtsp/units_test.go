@@ -2,7 +2,9 @@ package rtsp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -147,6 +149,40 @@ func TestSoundTimes(t *testing.T) {
 	units, err := s.units(&media.Frame{Codec: media.CodecG711U, PTS: 5 * time.Second, Data: make([]byte, 3000)}, ms(5000))
 	if err != nil || len(units) != 3 || units[2].timestamp != ms(5000)+2*maxPayload || units[2].size != 200 {
 		t.Errorf("3,000 samples: %d units, %v", len(units), err)
+	}
+}
+
+// TestSoundRateIsFound has a vehicle send PCM at a rate that only its timestamps tell.
+func TestSoundRateIsFound(t *testing.T) {
+	const rate, packet = 16000, 640 // 40 ms of samples
+	s := &sound{}
+	var last, samples int64
+	for n := range int64(100) {
+		data := make([]byte, 2*packet)
+		for i := range packet {
+			sample := int16(8000 * math.Sin(2*math.Pi*440*float64(n*packet+int64(i))/rate))
+			binary.LittleEndian.PutUint16(data[2*i:], uint16(sample))
+		}
+		pts := time.Duration(n) * 40 * time.Millisecond
+		units, err := s.units(&media.Frame{
+			Type: media.FrameAudio, Codec: media.CodecPCM, PayloadType: 23, PTS: pts,
+			VehicleTimestamp: uint64(5000 + n*40), Data: data,
+		}, trackAudio.ticks(pts))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range units {
+			if n >= 50 { // what was too much before the rate was known has been worked off
+				if u.timestamp != last {
+					t.Errorf("packet %d is stamped %d, want %d", n, u.timestamp, last)
+				}
+				samples += int64(u.size)
+			}
+			last = u.timestamp + int64(u.size)
+		}
+	}
+	if samples != 50*320 {
+		t.Errorf("2 s of sound became %d samples, want %d", samples, 50*320)
 	}
 }
 
