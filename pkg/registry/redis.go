@@ -49,7 +49,7 @@ func NewRedis(cfg RedisConfig) *redis.Client {
 		DialerRetries:         1,
 		ReadTimeout:           2 * time.Second,
 		WriteTimeout:          2 * time.Second,
-		MaxRetries:            1,
+		MaxRetries:            -1, // after a retry, an error would not tell whether a command went out
 		PoolSize:              8,
 		ContextTimeoutEnabled: true,
 		// Both would only add commands that plain or old servers answer with errors.

@@ -2,6 +2,7 @@ package signalling
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -82,7 +83,11 @@ func (c *connection) command(ctx context.Context, body jt808.Body) error {
 			c.gateway.metrics.retries.Inc()
 			timer.Reset(c.gateway.Config.ReplyTimeout)
 		}
-		if err := c.write(command.header, body); err != nil {
+		err := c.write(ctx, command.header, body)
+		switch {
+		case errors.Is(err, ErrOffline) && attempt > 0: // an attempt has gone out
+			return ErrInterrupted
+		case err != nil:
 			return err
 		}
 		select {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -62,6 +64,15 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// interrupted wants the end of a command that has gone out: the vehicle may obey it, so the hub must stop it later.
+func interrupted(t *testing.T, done <-chan error) {
+	t.Helper()
+	err := result(t, done)
+	if !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hub.ErrUnreachable) {
+		t.Fatal(err)
+	}
+}
+
 func TestCommandOffline(t *testing.T) {
 	g := startGateway(t, nil)
 	if err := result(t, issue(t, g, testCommand)); !errors.Is(err, ErrOffline) || !errors.Is(err, hub.ErrUnreachable) {
@@ -71,9 +82,7 @@ func TestCommandOffline(t *testing.T) {
 	done := issue(t, g, testCommand)
 	v.expectCommand()
 	v.conn.Close()
-	if err := result(t, done); !errors.Is(err, ErrOffline) {
-		t.Fatal(err)
-	}
+	interrupted(t, done)
 	eventually(t, "the vehicle is offline", func() bool { return !g.Online(parseSIM(t, testSIM)) })
 }
 
@@ -193,9 +202,7 @@ func TestCommandAfterLogoff(t *testing.T) {
 	done := issue(t, g, testCommand)
 	v.expectCommand()
 	v.expectReply(v.send(0x0003, nil), 0x0003, 0)
-	if err := result(t, done); !errors.Is(err, ErrOffline) {
-		t.Fatal(err)
-	}
+	interrupted(t, done)
 }
 
 func TestCommandAtShutdown(t *testing.T) {
@@ -208,7 +215,60 @@ func TestCommandAtShutdown(t *testing.T) {
 		c.end(endShutdown)
 	}
 	g.mutex.RUnlock()
-	if err := result(t, done); !errors.Is(err, ErrOffline) {
+	interrupted(t, done)
+}
+
+// fillSocket leaves no room for what is written to a vehicle that does not read.
+func fillSocket(t *testing.T, socket net.Conn) {
+	t.Helper()
+	junk := make([]byte, 64<<10)
+	for {
+		_ = socket.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := socket.Write(junk); n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
+}
+
+// A vehicle that does not read holds a command up until its context ends, not until gateway.write_timeout.
+func TestCommandBlocked(t *testing.T) {
+	g := startGateway(t, func(config *GatewayConfig) { config.WriteTimeout = time.Hour })
+	enter(t, g, testSIM)
+	c := g.vehicle(parseSIM(t, testSIM))
+	fillSocket(t, c.socket)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 2)
+	for range 2 { // one writes, the other waits for its turn
+		go func() { done <- g.Command(ctx, parseSIM(t, testSIM), testCommand) }()
+	}
+	for range 2 {
+		if err := result(t, done); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	if !g.Online(parseSIM(t, testSIM)) { // a viewer's impatience is not the vehicle's end
+		t.Fatal("the vehicle was disconnected")
+	}
+}
+
+// With nothing sent, a vehicle that takes nothing is offline; after a first attempt it may have been told.
+func TestCommandWriteFails(t *testing.T) {
+	g := startGateway(t, func(config *GatewayConfig) { config.ReplyTimeout = 200 * time.Millisecond })
+	takeNothing := func() {
+		if err := g.vehicle(parseSIM(t, testSIM)).socket.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enter(t, g, testSIM)
+	takeNothing()
+	if err := result(t, issue(t, g, testCommand)); !errors.Is(err, ErrOffline) || errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
+
+	v := enter(t, g, testSIM)
+	done := issue(t, g, testCommand)
+	v.expectCommand()
+	takeNothing()
+	interrupted(t, done)
 }

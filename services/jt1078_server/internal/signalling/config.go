@@ -22,7 +22,8 @@ const (
 // Config is the configuration's section `signalling`.
 type Config struct {
 	Mode Mode `yaml:"mode"`
-	// QueueLength is how many commands may wait in Redis. More means that nobody takes them.
+	// QueueLength is how many commands may wait in Redis before no start is added: nobody takes them. Stops are added up
+	// to twice as many.
 	QueueLength int `yaml:"queue_length"`
 	// QueueTimeout is how long one command to Redis may take.
 	QueueTimeout time.Duration `yaml:"queue_timeout"`

@@ -1,6 +1,7 @@
 package signalling
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ type connection struct {
 	entries      int
 	refusals     int
 
-	writing sync.Mutex // held while a message is written
+	writing chan struct{} // takes one: whoever writes a message
 
 	mutex         sync.Mutex // guards what follows
 	ended         endReason
@@ -68,6 +69,7 @@ type connection struct {
 func newConnection(g *Gateway, socket net.Conn) *connection {
 	return &connection{
 		gateway: g, socket: socket, reader: jt808.NewReader(socket), authDeadline: time.Now().Add(g.Config.AuthTimeout),
+		writing: make(chan struct{}, 1),
 	}
 }
 
@@ -160,7 +162,7 @@ func (c *connection) leave() (sim jt1078.SIM, authenticated bool) {
 	c.mutex.Lock()
 	sim, authenticated = c.header.SIM, c.authenticated
 	c.authenticated = false
-	c.commands.fail(ErrOffline)
+	c.commands.fail(ErrInterrupted) // those that have not gone out yet see that in write
 	c.mutex.Unlock()
 	if authenticated {
 		c.gateway.release(c, sim)
@@ -185,15 +187,21 @@ func (c *connection) log(e *zerolog.Event, sim jt1078.SIM) *zerolog.Event {
 // writeBuffers are for one message each.
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 128); return &b }}
 
-// write sends one message. A socket that does not take it within gateway.write_timeout is closed, and the error is
-// ErrOffline; otherwise it is that of a body that cannot be written.
-func (c *connection) write(h jt808.Header, body jt808.Body) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return c.writeLocked(h, body)
+// write sends one message, whole or not at all as far as the vehicle can tell. A socket that does not take it within
+// gateway.write_timeout is closed, and the error is ErrOffline; it is ctx's error when its end comes first, and otherwise
+// that of a body that cannot be written.
+func (c *connection) write(ctx context.Context, h jt808.Header, body jt808.Body) error {
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-c.writing }()
+	return c.writeNow(ctx, h, body)
 }
 
-func (c *connection) writeLocked(h jt808.Header, body jt808.Body) error {
+// writeNow is write for whoever holds c.writing.
+func (c *connection) writeNow(ctx context.Context, h jt808.Header, body jt808.Body) error {
 	buf := writeBuffers.Get().(*[]byte)
 	defer writeBuffers.Put(buf)
 	frame, err := jt808.Append((*buf)[:0], h, body)
@@ -201,14 +209,22 @@ func (c *connection) writeLocked(h jt808.Header, body jt808.Body) error {
 		return err
 	}
 	*buf = frame
-	_ = c.socket.SetWriteDeadline(time.Now().Add(c.gateway.Config.WriteTimeout)) // as in awaitMessage
-	if _, err = c.socket.Write(frame); err == nil {
-		return nil
+	deadline := time.Now().Add(c.gateway.Config.WriteTimeout)
+	end, limited := ctx.Deadline()
+	if limited = limited && end.Before(deadline); limited {
+		deadline = end
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.end(endWriteTimeout)
-	} else {
+	_ = c.socket.SetWriteDeadline(deadline) // as in awaitMessage
+	written, err := c.socket.Write(frame)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, os.ErrDeadlineExceeded):
 		c.end(endError)
+	case limited && written == 0: // the next message still begins where a message may
+		return context.DeadlineExceeded
+	default:
+		c.end(endWriteTimeout)
 	}
 	return fmt.Errorf("%w: %w", ErrOffline, err)
 }

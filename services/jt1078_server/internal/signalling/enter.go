@@ -1,6 +1,7 @@
 package signalling
 
 import (
+	"context"
 	"time"
 
 	"multi_process_server/pkg/jt808"
@@ -24,7 +25,7 @@ func (c *connection) register(h jt808.Header, body []byte) {
 	c.log(event, h.SIM).AnErr("malformed", bodyErr).Str("plate", jt808.Text(m.Plate)).Str("maker", jt808.Text(m.Maker)).
 		Str("model", jt808.Text(m.Model)).Str("terminal", jt808.Text(m.TerminalID)).Stringer("edition", h.Version).
 		Str("result", result).Msg("registration")
-	_ = c.write(c.replyHeader(h), &reply) // its error ended the connection
+	_ = c.write(context.Background(), c.replyHeader(h), &reply) // its error ended the connection
 	c.countEntry(!config.OpenRegistration)
 }
 
@@ -51,8 +52,8 @@ func (c *connection) authenticate(h jt808.Header, body []byte, now time.Time) {
 	}
 
 	// Commands may come as soon as the vehicle is known, and shall not overtake the reply.
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	c.mutex.Lock()
 	again := c.authenticated
 	c.authenticated = true
@@ -63,7 +64,7 @@ func (c *connection) authenticate(h jt808.Header, body []byte, now time.Time) {
 	c.mutex.Unlock()
 	replaced := c.gateway.adopt(c, h.SIM)
 	reply := jt808.PlatformReply{Serial: h.Serial, To: h.ID}
-	if c.writeLocked(c.replyHeader(h), &reply) != nil || again {
+	if c.writeNow(context.Background(), c.replyHeader(h), &reply) != nil || again {
 		return
 	}
 	event := c.log(c.gateway.Log.Info(), h.SIM).Stringer("edition", h.Version).Bool("own_code", own)

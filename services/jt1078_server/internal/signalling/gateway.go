@@ -22,8 +22,8 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 // Gateway is the platform's side of JT/T 808: vehicles connect, register, authenticate and stay; commands go to them.
 // It is safe for concurrent use.
 //
-// A vehicle costs one goroutine that reads and a buffer of 512 bytes. Whoever sends writes, under the connection's
-// mutex and with a deadline: there is no second goroutine, no timer and no queue per vehicle.
+// A vehicle costs one goroutine that reads and a buffer of 512 bytes. Whoever sends writes, one at a
+// time and with a deadline: there is no second goroutine, no timer and no queue per vehicle.
 type Gateway struct {
 	Config  GatewayConfig
 	Log     zerolog.Logger
@@ -57,7 +57,7 @@ func (g *Gateway) Initialize() error {
 	return nil
 }
 
-// Close ends all connections. Commands under way fail with ErrOffline.
+// Close ends all connections. Commands under way fail with ErrInterrupted.
 func (g *Gateway) Close() {
 	g.mutex.Lock()
 	g.closed = true
@@ -167,7 +167,7 @@ func (g *Gateway) vehicle(sim jt1078.SIM) *connection {
 func (g *Gateway) Online(sim jt1078.SIM) bool { return g.vehicle(sim) != nil }
 
 // Command sends a message to a vehicle and waits for its general reply, sending again after each gateway.reply_timeout.
-// It is ErrOffline, ErrTimeout, a *RejectedError, or ctx's error; or jt808's when the body cannot be written.
+// It is ErrOffline, ErrInterrupted, ErrTimeout, a *RejectedError, or ctx's error; or jt808's when the body cannot be written.
 func (g *Gateway) Command(ctx context.Context, sim jt1078.SIM, body jt808.Body) error {
 	c := g.vehicle(sim)
 	if c == nil {

@@ -377,7 +377,7 @@ func TestTakeOver(t *testing.T) {
 
 	second := enter(t, g, testLongSIM)
 	first.expectEnd()
-	if err := <-failed; !errors.Is(err, ErrOffline) {
+	if err := <-failed; !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("the command on the old connection: %v", err)
 	}
 	eventually(t, "one connection is left", func() bool { return testutil.ToFloat64(g.metrics.connections) == 1 })

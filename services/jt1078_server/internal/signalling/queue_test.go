@@ -62,21 +62,32 @@ func TestQueueNotDrained(t *testing.T) {
 	redis := startRedis(t)
 	q := &Queue{Client: redis.client(), Length: 3, Timeout: patience}
 	id := parseID(t, "06495940943803")
+	start := func() error { return q.StartLive(t.Context(), id, jt808.StreamSub, testDial) }
+	stop := func() error { return q.StopLive(t.Context(), id, jt808.StreamSub, testDial) }
 	for range 3 {
-		if err := q.StopReplay(t.Context(), id); err != nil {
+		if err := start(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := q.StopReplay(t.Context(), id); !errors.Is(err, ErrQueueFull) || !errors.Is(err, hub.ErrUnreachable) {
+	if err := start(); !errors.Is(err, ErrQueueFull) || !errors.Is(err, hub.ErrUnreachable) {
 		t.Fatal(err)
 	}
-	if got := redis.list(); len(got) != 3 {
+	// The starts that wait get their stops, and those have a bound, too.
+	if err := errors.Join(stop(), stop(), q.StopReplay(t.Context(), id)); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{stop(), q.StopReplay(t.Context(), id), start()} {
+		if !errors.Is(err, ErrQueueFull) {
+			t.Fatal(err)
+		}
+	}
+	if got := redis.list(); len(got) != 6 {
 		t.Fatalf("%d commands wait", len(got))
 	}
-	if err := redis.client().LPop(t.Context(), QueueKey).Err(); err != nil {
+	if err := redis.client().LPopCount(t.Context(), QueueKey, 4).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.StopReplay(t.Context(), id); err != nil {
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,7 +116,7 @@ func TestQueueRedisRestarts(t *testing.T) {
 	}
 }
 
-// Redis accepts connections and says nothing: a command takes Queue.Timeout and no longer.
+// Redis accepts connections and says nothing: a command takes Queue.Timeout and no longer, and may have been queued.
 func TestQueueRedisHangs(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts
 	if err != nil {
@@ -117,7 +128,7 @@ func TestQueueRedisHangs(t *testing.T) {
 	q := &Queue{Client: client, Length: 10, Timeout: 50 * time.Millisecond}
 	started := time.Now()
 	err = q.StopReplay(t.Context(), parseID(t, "06495940943803"))
-	if !errors.Is(err, ErrQueueDown) || errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, ErrQueueSilent) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, hub.ErrUnreachable) {
 		t.Fatal(err)
 	}
 	if took := time.Since(started); took > patience {

@@ -2,6 +2,7 @@ package signalling
 
 import (
 	"bytes"
+	"context"
 	"time"
 
 	"multi_process_server/pkg/jt808"
@@ -122,7 +123,7 @@ func (c *connection) dropReassembler() {
 // answer sends the general reply to a message.
 func (c *connection) answer(to jt808.Header, result jt808.Result) {
 	reply := jt808.PlatformReply{Serial: to.Serial, To: to.ID, Result: result}
-	_ = c.write(c.replyHeader(to), &reply) // its error ended the connection
+	_ = c.write(context.Background(), c.replyHeader(to), &reply) // its error ended the connection
 }
 
 // refuse counts a message that was not accepted, and answers it where it is none itself.
