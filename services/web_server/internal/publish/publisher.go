@@ -143,19 +143,18 @@ func (p *Publisher) publish(ctx context.Context, output *pipeline.Output, again 
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(readAll(connection, client)) })
+	wg.Go(func() {
+		<-ctx.Done()
+		connection.Close() // ends the reader, and a write that SRS lets wait
+	})
 	output.Restart()
-	err = p.send(ctx, output, connection, client)
-	connection.Close() // ends the reader
+	cancel(p.send(ctx, output, connection, client))
 	wg.Wait()
-	cancel(nil)
 
 	p.publishing.Store(false)
 	p.Metrics.publishing.Dec()
 	p.Metrics.attempts.WithLabelValues("lost").Inc()
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
-		return cause
-	}
-	return err
+	return context.Cause(ctx) // what came first
 }
 
 // dial returns a connection that the server has allowed to publish.

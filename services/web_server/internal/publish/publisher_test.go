@@ -173,6 +173,54 @@ func TestServerThatDoesNotRead(t *testing.T) {
 	}
 }
 
+// Who ends a publish does not wait for a server that takes nothing: the one who does ends all.
+func TestCloseWhileTheServerDoesNotRead(t *testing.T) {
+	done := make(chan struct{})
+	url := rtmpSink(t, func(*gortmplib.ServerConn) { <-done })
+	t.Cleanup(func() { close(done) })
+	registry := prometheus.NewRegistry()
+	streams := pipeline.DefaultConfig()
+	streams.QueueDuration = time.Hour
+	stream := &pipeline.Pipeline{
+		Key: testKey(t), Config: streams, Log: zerolog.Nop(), Metrics: pipeline.NewMetrics(registry),
+		Subscribe: func(jt1078.Key, relay.Handler) interface{ Close() } { return nothing{} },
+	}
+	stream.Initialize()
+	p := &Publisher{
+		Key: testKey(t), Config: DefaultConfig(), URL: url, Pipeline: stream, Release: stream.Close,
+		Log: zerolog.New(zerolog.NewTestWriter(t)), Metrics: NewMetrics(prometheus.NewRegistry()),
+	}
+	p.Config.WriteTimeout = time.Hour
+	p.Initialize()
+	clip := webtest.NewClip(t, "1280x720", "-b:v", "8M", "-qmax", "4")
+	n := 0
+	webtest.Eventually(t, "a write waits, and much behind it", func() bool {
+		picture := clip.Pictures[n%len(clip.Pictures)]
+		kind := media.FrameDelta
+		if picture.Key {
+			kind = media.FrameKey
+		}
+		n++
+		stream.OnFrame(&media.Frame{Type: kind, Codec: clip.Codec, PTS: time.Duration(n) * webtest.FrameTime, Data: picture.Data})
+		overflows, err := testutil.GatherAndCount(registry, "web_output_overflows_total")
+		return err == nil && overflows > 0 && p.Publishing()
+	})
+	closed := make(chan struct{})
+	go func() {
+		p.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(webtest.Patience):
+		t.Fatal("Close waits for the write")
+	}
+}
+
+type nothing struct{}
+
+func (nothing) Close() {}
+
 // What the server is told of the tracks, and that it is our publisher.
 func TestTracks(t *testing.T) {
 	for name, clip := range map[string]*webtest.Clip{
