@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -22,6 +23,9 @@ import (
 
 // maxBody bounds a request's body; a callback has some 400 bytes, a player's query included.
 const maxBody = 64 << 10
+
+// maxID bounds what is remembered of a callback's ids, in bytes; SRS's own have less than 20.
+const maxID = 128
 
 // Sessions is who is told of viewers.
 type Sessions interface {
@@ -119,6 +123,13 @@ func (h *Handler) onHook(c *gin.Context) {
 }
 
 func (h *Handler) serve(hook *callback) error {
+	for _, id := range [...]struct{ name, value string }{
+		{"client_id", string(hook.ClientID)}, {"server_id", hook.ServerID}, {"stream", hook.Stream},
+	} {
+		if len(id.value) > maxID {
+			return fmt.Errorf("%s has %d bytes, more than %d", id.name, len(id.value), maxID)
+		}
+	}
 	switch hook.Action {
 	case "on_play":
 		key, err := keyOf(hook)

@@ -79,6 +79,7 @@ func post(h http.Handler, path, contentType, body string) *httptest.ResponseReco
 
 func TestCallbacks(t *testing.T) {
 	const id = "06495940943803"
+	long := strings.Repeat("x", maxID+1)
 	for _, tc := range []struct {
 		name, body string
 		status     int
@@ -105,6 +106,12 @@ func TestCallbacks(t *testing.T) {
 		{"no stream", `{"client_id":"a","action":"on_play"}`, 200, "1", ""},
 		{"no client_id", `{"stream":"` + id + `","action":"on_play"}`, 200, "1", ""},
 		{"another app", `{"client_id":"a","app":"talk","stream":"` + id + `","action":"on_play"}`, 200, "1", ""},
+		{"client_id too long", `{"client_id":"` + long + `","stream":"` + id + `","action":"on_play"}`, 200, "1", ""},
+		{"client_id too long a number", `{"client_id":` + strings.Repeat("1", maxID+1) + `,"stream":"` + id + `","action":"on_play"}`, 200, "1", ""},
+		{"client_id too long to stop", `{"client_id":"` + long + `","stream":"` + id + `","action":"on_stop"}`, 200, "1", ""},
+		{"server_id too long", `{"server_id":"` + long + `","client_id":"a","stream":"` + id + `","action":"on_play"}`, 200, "1", ""},
+		{"stream too long", `{"client_id":"a","stream":"` + long + `","action":"on_play"}`, 200, "1", ""},
+		{"ids as long as may be", `{"client_id":"` + long[1:] + `","stream":"` + id + `","action":"on_play"}`, 200, "0", "live/" + id},
 		{"not JSON", `stream=` + id, 400, "", ""},
 		{"empty", ``, 400, "", ""},
 		{"not an object", `[]`, 400, "", ""},
