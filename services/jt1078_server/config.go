@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 
 	"multi_process_server/pkg/registry"
 	"multi_process_server/pkg/service"
@@ -71,5 +73,41 @@ func (c *Config) Validate() error {
 	if c.Node.RelayAddress != "" && c.Redis.Addr == "" {
 		return fmt.Errorf("node.relay_address: %q is announced in Redis, and redis.addr is empty", c.Node.RelayAddress)
 	}
-	return nil
+	switch mode := c.Signalling.Mode; {
+	case mode == signalling.ModeBuiltin && c.Gateway.Address == "":
+		return errors.New("gateway.address: it is empty, and signalling.mode is builtin: set one of them differently")
+	case mode == signalling.ModeRedis && c.Redis.Addr == "":
+		return errors.New("redis.addr: it is empty, and signalling.mode is redis: set one of them differently")
+	case mode == signalling.ModeRedis && c.PublicHost == "":
+		return errors.New("public_host: it is empty, and signalling.mode is redis: an outside JT/T 808 server must be told where vehicles shall dial")
+	}
+	if !c.commands() {
+		return nil
+	}
+	_, err := c.livePort()
+	return err
+}
+
+// commands reports whether vehicles can be told anything: otherwise the hub waits for those that dial.
+func (c *Config) commands() bool {
+	switch c.Signalling.Mode {
+	case signalling.ModeOff:
+		return false
+	case signalling.ModeAuto:
+		return c.Gateway.Address != "" || c.Redis.Addr != ""
+	}
+	return true
+}
+
+// livePort is the port that vehicles are told to dial.
+func (c *Config) livePort() (uint16, error) {
+	_, text, err := net.SplitHostPort(c.Ingest.LiveAddress)
+	if err != nil {
+		return 0, fmt.Errorf("ingest.live_address: %w", err)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("ingest.live_address: port %q is not a number from 1 to 65535, as vehicles must be told", text)
+	}
+	return uint16(port), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"multi_process_server/pkg/service"
@@ -42,4 +43,28 @@ func TestConfigRefuses(t *testing.T) {
 		"JT1078_NODE_RELAY_ADDRESS=:9511":       "node.relay_address",
 		"JT1078_ADMIN_ADDRESS=x":                "admin.address",
 	})
+}
+
+// What cannot start is refused before it is tried.
+func TestConfigRefusesWhatCannotStart(t *testing.T) {
+	for _, c := range []struct {
+		environ []string
+		says    string // the error's beginning; empty: it can start
+	}{
+		{[]string{"JT1078_SIGNALLING_MODE=redis", "JT1078_PUBLIC_HOST=203.0.113.7"}, "redis.addr: "},
+		{[]string{"JT1078_SIGNALLING_MODE=redis", "JT1078_REDIS_ADDR=127.0.0.1:6379"}, "public_host: "},
+		{[]string{"JT1078_SIGNALLING_MODE=redis", "JT1078_REDIS_ADDR=127.0.0.1:6379", "JT1078_PUBLIC_HOST=203.0.113.7"}, ""},
+		{[]string{"JT1078_SIGNALLING_MODE=builtin", "JT1078_GATEWAY_ADDRESS="}, "gateway.address: "},
+		{[]string{"JT1078_GATEWAY_ADDRESS="}, ""},
+		{[]string{"JT1078_INGEST_LIVE_ADDRESS=:http"}, "ingest.live_address: "},
+		{[]string{"JT1078_INGEST_LIVE_ADDRESS=:0"}, "ingest.live_address: "},
+		{[]string{"JT1078_INGEST_LIVE_ADDRESS=:65536"}, "ingest.live_address: "},
+		{[]string{"JT1078_INGEST_LIVE_ADDRESS=:http", "JT1078_SIGNALLING_MODE=off"}, ""},
+		{[]string{"JT1078_INGEST_LIVE_ADDRESS=:http", "JT1078_GATEWAY_ADDRESS="}, ""},
+	} {
+		_, _, err := service.Load("", "JT1078_", DefaultConfig, c.environ)
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: error %v, want %q", c.environ, err, c.says)
+		}
+	}
 }

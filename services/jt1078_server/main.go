@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -118,16 +116,15 @@ func announce(p *service.Process, cfg *Config, streams *hub.Hub, redisClient *re
 
 // newCommander returns nil where no vehicle can be told anything: then the hub waits for those that dial.
 func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, redisClient *redis.Client) (*signalling.Commander, error) {
-	if cfg.Signalling.Mode == signalling.ModeOff ||
-		cfg.Signalling.Mode == signalling.ModeAuto && gateway == nil && redisClient == nil {
+	if !cfg.commands() {
 		return nil, nil
 	}
-	port, err := livePort(cfg)
+	port, err := cfg.livePort()
 	if err != nil {
 		return nil, err
 	}
 	commander := &signalling.Commander{
-		Config:  cfg.Signalling,
+		Mode:    cfg.Signalling.Mode,
 		Gateway: gateway,
 		Live:    signalling.Endpoint{Host: cfg.PublicHost, Port: port},
 		Log:     p.Logger("signalling"),
@@ -136,24 +133,12 @@ func newCommander(p *service.Process, cfg *Config, gateway *signalling.Gateway, 
 	if redisClient != nil {
 		commander.Queue = &signalling.Queue{Client: redisClient, Length: cfg.Signalling.QueueLength, Timeout: cfg.Signalling.QueueTimeout}
 	}
-	return commander, commander.Initialize()
-}
-
-// livePort is the port that vehicles are told to dial.
-func livePort(cfg *Config) (uint16, error) {
-	_, text, err := net.SplitHostPort(cfg.Ingest.LiveAddress)
-	if err != nil {
-		return 0, fmt.Errorf("ingest.live_address: %w", err)
-	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0, fmt.Errorf("ingest.live_address: port %q is not a number up to 65535", text)
-	}
-	return uint16(port), nil
+	commander.Initialize()
+	return commander, nil
 }
 
 func warnOfPublicHost(p *service.Process, cfg *Config) {
-	if cfg.Signalling.Mode == signalling.ModeOff {
+	if !cfg.commands() {
 		return
 	}
 	if warning := signalling.PublicHostWarning(cfg.PublicHost); warning != "" {

@@ -16,14 +16,13 @@ import (
 
 var _ hub.Commander = (*Commander)(nil)
 
-// Commander takes each command down the road that Config.Mode says. It is safe for concurrent use. With ModeOff its
-// methods do nothing and succeed.
+// Commander takes each command down the road that Mode says. It is safe for concurrent use.
 type Commander struct {
-	Config  Config
-	Gateway *Gateway // nil: there is none
-	Queue   *Queue   // nil: no Redis
+	Mode    Mode     // not ModeOff: then there is nobody to command
+	Gateway *Gateway // nil: there is none, and Mode is not ModeBuiltin
+	Queue   *Queue   // nil: no Redis, and Mode is not ModeRedis
 	// Live is where vehicles shall dial with live media. Without a host, a vehicle on the gateway is told the address
-	// that it reached the gateway by.
+	// that it reached the gateway by. ModeRedis needs one.
 	Live    Endpoint
 	Log     zerolog.Logger
 	Metrics prometheus.Registerer
@@ -31,23 +30,12 @@ type Commander struct {
 	metrics *commanderMetrics
 }
 
-// Initialize refuses a mode that has no road.
-func (c *Commander) Initialize() error {
-	switch {
-	case c.Config.Mode == ModeBuiltin && c.Gateway == nil:
-		return errors.New("signalling.mode is builtin and gateway.address is empty: set one of them differently")
-	case c.Config.Mode == ModeRedis && c.Queue == nil:
-		return errors.New("signalling.mode is redis and redis.addr is empty: set one of them differently")
-	case c.Config.Mode == ModeRedis && c.Live.Host == "":
-		return errors.New("signalling.mode is redis and public_host is empty: an outside JT/T 808 server must be told where vehicles shall dial")
-	}
-	c.metrics = newCommanderMetrics(c.Metrics)
-	return nil
-}
+// Initialize makes it ready for use.
+func (c *Commander) Initialize() { c.metrics = newCommanderMetrics(c.Metrics) }
 
 // Ready is nil when commands have a road. Where the gateway is one, a Redis that is down is no reason not to be ready.
 func (c *Commander) Ready() error {
-	onlyRedis := c.Config.Mode == ModeRedis || c.Config.Mode == ModeAuto && c.Gateway == nil
+	onlyRedis := c.Mode == ModeRedis || c.Gateway == nil
 	if onlyRedis && c.Queue != nil {
 		return c.Queue.Ready()
 	}
@@ -61,11 +49,9 @@ const (
 	roadNone    = "none"
 )
 
-// road chooses for one vehicle. With ModeOff there is none, and no error.
+// road chooses for one vehicle.
 func (c *Commander) road(sim jt1078.SIM) (string, error) {
-	switch c.Config.Mode {
-	case ModeOff:
-		return roadNone, nil
+	switch c.Mode {
 	case ModeBuiltin:
 		return roadBuiltin, nil
 	case ModeRedis:
@@ -88,7 +74,7 @@ func (c *Commander) road(sim jt1078.SIM) (string, error) {
 func (c *Commander) StartLive(ctx context.Context, id jt1078.StreamID, stream hub.Substream) (acknowledged bool, err error) {
 	road, err := c.do(ctx, "live_start", id, func(road string) error {
 		if road == roadRedis {
-			return c.Queue.StartLive(ctx, id, jt808.StreamType(stream), c.Live)
+			return c.elsewhere(id, c.Queue.StartLive(ctx, id, jt808.StreamType(stream), c.Live))
 		}
 		dial := c.Live
 		if dial.Host == "" {
@@ -103,6 +89,20 @@ func (c *Commander) StartLive(ctx context.Context, id jt1078.StreamID, stream hu
 		})
 	})
 	return err == nil && road == roadBuiltin, err
+}
+
+// elsewhere makes it known that a start took the queue because the vehicle is not on the gateway: where nobody else has
+// it, this is why no picture comes.
+func (c *Commander) elsewhere(id jt1078.StreamID, err error) error {
+	switch {
+	case c.Mode == ModeRedis || c.Gateway == nil:
+		return err
+	case err != nil:
+		return fmt.Errorf("the vehicle is not connected to the gateway on %s: %w", c.Gateway.Config.Address, err)
+	}
+	c.Log.Info().Stringer("stream", id).Str("list", QueueKey).
+		Msg("the vehicle is not connected to the gateway; its start is left to the JT/T 808 server that takes commands from Redis")
+	return nil
 }
 
 // StopLive implements hub.Commander.
@@ -122,7 +122,7 @@ func (c *Commander) StopLive(ctx context.Context, id jt1078.StreamID, stream hub
 func (c *Commander) do(ctx context.Context, name string, id jt1078.StreamID, run func(road string) error) (road string, err error) {
 	started := time.Now()
 	road, err = c.road(id.SIM)
-	if err == nil && road != roadNone {
+	if err == nil {
 		err = run(road)
 		c.metrics.seconds.WithLabelValues(road).Observe(time.Since(started).Seconds())
 	}
