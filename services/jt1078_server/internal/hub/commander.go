@@ -13,15 +13,17 @@ import (
 type Commander interface {
 	// StartLive asks for a channel's live picture (0x9101). It returns when the vehicle has replied, or as soon as the
 	// command is in another server's queue; acknowledged tells which. Errors that mean something to the hub are
-	// ErrUnreachable, ErrRefused and ctx's: no reply came, though the vehicle may dial all the same.
+	// ErrUnreachable, ErrRefused and context.DeadlineExceeded: no reply came, though the vehicle may have been told and
+	// dial all the same.
 	StartLive(ctx context.Context, id jt1078.StreamID, stream Substream) (acknowledged bool, err error)
-	// StopLive asks the vehicle to end it (0x9102). Errors are for the log: the hub closes the connection in any case.
+	// StopLive asks the vehicle to end it (0x9102). With ErrUnreachable it is called again for
+	// some seconds; otherwise errors are for the log. The hub closes the connection in any case.
 	StopLive(ctx context.Context, id jt1078.StreamID, stream Substream) error
 }
 
 // What a Commander's errors are, by errors.Is.
 var (
-	// ErrUnreachable: nobody could be told. The vehicle is not connected, no queue is configured or it is down.
+	// ErrUnreachable: nobody was told, for sure. The vehicle is not connected, no queue is configured or it is down.
 	ErrUnreachable = errors.New("the vehicle cannot be reached")
 	// ErrRefused: the vehicle replied, and the reply was not "ok".
 	ErrRefused = errors.New("the vehicle refused")

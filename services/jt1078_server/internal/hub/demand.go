@@ -15,8 +15,6 @@ type demand struct {
 	supervised bool
 	// best is the furthest stage since the attempt began, whether or not the publisher is there any more.
 	best relayv1.Stage
-	// expecting: a start waits for the vehicle to dial, so its connection may take over at once.
-	expecting bool
 	// commanded: the vehicle was told to send and not to stop since. Only such a stream is stopped; one that comes
 	// without our asking is somebody else's. It is the supervisor's own, as is nothing else here.
 	commanded bool
@@ -125,6 +123,9 @@ func (s *stream) fail(failure *StartError) bool {
 
 // start brings the stream to PLAYING. Its errors are *StartError, errAbandoned and ErrStopping.
 func (s *stream) start(began time.Time) error {
+	if playing, err := s.plays(); playing || err != nil {
+		return err
+	}
 	for attempt := 1; ; attempt++ {
 		err := s.attempt()
 		var failure *StartError
@@ -148,6 +149,30 @@ func (s *stream) start(began time.Time) error {
 		s.log.Info().Err(failure).Msg("start is tried once more")
 		s.stopVehicle()
 	}
+}
+
+// plays reports whether the stream plays without our doing. A connection that has been silent for long by now is half
+// open, most likely. It is ended where the vehicle can be told to dial anew, so that the new connection, the one that we
+// ask for, does not find its place taken.
+func (s *stream) plays() (bool, error) {
+	s.mu.Lock()
+	publisher := s.publisher
+	playing := s.stage == relayv1.Stage_STAGE_PLAYING
+	var last time.Time
+	if playing {
+		last = publisher.lastFrame
+	}
+	s.mu.Unlock()
+	if !playing || !s.hub.commands(s.key) {
+		return playing, nil
+	}
+	limit := max(time.Until(last.Add(s.hub.Config.Start.FirstPacket)), 1)
+	err := s.await(limit, true, func() bool { return s.publisher != publisher || publisher.lastFrame.After(last) })
+	if errors.Is(err, errTimeUp) {
+		publisher.end(ErrSilent)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (s *stream) watched() bool {
@@ -196,20 +221,15 @@ func (s *stream) connect() error {
 	var cause error
 	if s.hub.commands(s.key) {
 		limit = s.hub.Config.Start.Connect
-		s.mu.Lock()
-		s.expecting = true
-		s.mu.Unlock()
 		err := s.command()
 		switch {
 		case errors.Is(err, context.DeadlineExceeded): // some vehicles do not reply and dial nevertheless
 			missing, cause = relayv1.Stage_STAGE_ACKNOWLEDGED, errNoReply
 		case err != nil:
-			s.unexpect()
 			return err
 		}
 	}
-	err := s.await(limit, true, func() bool { return s.best >= relayv1.Stage_STAGE_CONNECTED })
-	s.unexpect()
+	err := s.await(limit, true, s.dialled)
 	if errors.Is(err, errTimeUp) {
 		return s.startError(missing, cause)
 	}
@@ -218,50 +238,56 @@ func (s *stream) connect() error {
 
 var errNoReply = errors.New("no reply came")
 
-func (s *stream) unexpect() {
-	s.mu.Lock()
-	s.expecting = false
-	s.mu.Unlock()
-}
+// dialled reports whether the vehicle has dialled since the attempt began. It is called with the lock held.
+func (s *stream) dialled() bool { return s.best >= relayv1.Stage_STAGE_CONNECTED }
 
-// command tells the vehicle to send. A vehicle that cannot be reached is tried again for a while: it may be about to
-// connect. Its errors are *StartError, context.DeadlineExceeded for a vehicle that was told and did not reply,
-// errAbandoned and ErrStopping.
+// command tells the vehicle to send, unless it has just dialled. A vehicle that cannot be reached is tried again for a
+// while: it may be about to connect. Whatever comes of the command, a vehicle that has dialled has what it needs. The
+// errors are *StartError, context.DeadlineExceeded for a vehicle that may have been told and did not reply, errAbandoned
+// and ErrStopping.
 func (s *stream) command() error {
 	cfg := &s.hub.Config
 	s.mu.Lock()
 	s.stopped = time.Time{}
-	if s.publisher == nil {
+	dialled := s.dialled()
+	if !dialled {
 		s.setStage(relayv1.Stage_STAGE_COMMAND_SENT, "")
 	}
 	s.mu.Unlock()
+	if dialled {
+		return nil
+	}
 	for until := time.Now().Add(cfg.Start.Command); s.hub.ctx.Err() == nil; {
-		s.commanded = true
 		ctx, cancel := context.WithTimeout(s.hub.ctx, cfg.Start.Acknowledge)
 		acknowledged, err := s.hub.Commander.StartLive(ctx, s.key.ID, cfg.Substream)
 		cancel()
+		late := errors.Is(err, context.DeadlineExceeded)
+		if late || !errors.Is(err, ErrUnreachable) {
+			s.commanded = true // something has reached it, or may have
+		}
+		s.mu.Lock()
+		dialled := s.dialled()
+		if acknowledged {
+			s.advance(relayv1.Stage_STAGE_ACKNOWLEDGED)
+		}
+		s.mu.Unlock()
 		switch {
 		case s.hub.ctx.Err() != nil:
 			return ErrStopping
+		case err == nil:
+			return nil
+		case dialled:
+			s.log.Info().Err(err).Msg("the vehicle has dialled, whatever it says to the command")
+			return nil
 		case errors.Is(err, ErrRefused):
 			return s.startError(relayv1.Stage_STAGE_ACKNOWLEDGED, err)
-		case errors.Is(err, context.DeadlineExceeded):
+		case late:
 			return context.DeadlineExceeded
-		case err == nil:
-			if acknowledged {
-				s.mu.Lock()
-				s.advance(relayv1.Stage_STAGE_ACKNOWLEDGED)
-				s.mu.Unlock()
-			}
-			return nil
-		}
-		s.commanded = false // nothing has reached it, so there is nothing to stop
-		if time.Now().After(until) {
+		case time.Now().After(until):
 			return s.startError(relayv1.Stage_STAGE_COMMAND_SENT, err)
 		}
 		s.log.Debug().Err(err).Msg("the vehicle is tried again")
-		err = s.await(reachAgain, true, func() bool { return s.best >= relayv1.Stage_STAGE_CONNECTED })
-		if !errors.Is(err, errTimeUp) {
+		if err := s.await(reachAgain, true, s.dialled); !errors.Is(err, errTimeUp) {
 			return err // it has dialled, or there is no need any more
 		}
 	}
@@ -279,18 +305,36 @@ func (s *stream) stopVehicle() {
 	publisher := s.publisher
 	s.stopped = time.Now()
 	s.mu.Unlock()
-	limit := s.hub.Config.Start.Acknowledge
-	if s.hub.ctx.Err() != nil {
-		limit = goodbye
+	if err := s.commandStop(); err != nil {
+		s.log.Warn().Err(err).Msg("the vehicle could not be told to stop; a connection that it opens while nobody watches is turned away")
+	} else {
+		s.log.Info().Msg("the vehicle was told to stop")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.hub.ctx), limit)
-	err := s.hub.Commander.StopLive(ctx, s.key.ID, s.hub.Config.Substream)
-	cancel()
-	s.log.Info().Err(err).Msg("the vehicle was told to stop")
 	if publisher != nil {
 		// Whoever waits for the stream by now needs a new connection; the old one's time is over.
 		_ = s.await(s.hub.Config.StopTimeout, false, func() bool { return s.publisher != publisher || len(s.subscribers) > 0 })
 		publisher.end(ErrStopped)
+	}
+}
+
+// commandStop tells the vehicle to stop. One that cannot be reached is tried again for as long as for a start, until
+// somebody wants the stream again.
+func (s *stream) commandStop() error {
+	for until := time.Now().Add(s.hub.Config.Start.Command); ; {
+		limit := s.hub.Config.Start.Acknowledge
+		if s.hub.ctx.Err() != nil {
+			limit = goodbye
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.hub.ctx), limit)
+		err := s.hub.Commander.StopLive(ctx, s.key.ID, s.hub.Config.Substream)
+		cancel()
+		if !errors.Is(err, ErrUnreachable) || time.Now().After(until) {
+			return err
+		}
+		wanted := s.await(reachAgain, false, func() bool { return len(s.subscribers) > 0 })
+		if !errors.Is(wanted, errTimeUp) {
+			return err
+		}
 	}
 }
 

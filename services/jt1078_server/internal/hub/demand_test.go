@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -315,24 +316,162 @@ func TestLostVehicleIsStartedAgain(t *testing.T) {
 	}
 }
 
-// Item 26: the connection that we have just asked for takes over at once, however lively the old one is.
-func TestConnectionThatWeAskedForTakesOverAtOnce(t *testing.T) {
+// Item 26: a half-open connection is out of the way of the one that we ask for.
+func TestSilentConnectionGivesWayToTheOneThatWeAskFor(t *testing.T) {
 	cfg := testConfig()
 	cfg.TakeOverAfter = patience
-	h := newHub(t, cfg, nil)
+	cfg.Start.FirstPacket = 50 * time.Millisecond
+	h, commander, vehicles := startable(t, cfg)
 	old := mustDial(t, h, liveKey)
 	old.send(keyFrame(0))
-	s := h.streams[liveKey]
-	s.mu.Lock()
-	s.expecting = true
-	s.mu.Unlock()
-	v := mustDial(t, h, liveKey)
-	defer v.hangUp()
-	if reason := <-old.ended; !errors.Is(reason, ErrTakenOver) {
+	c := mustSubscribe(t, h, liveKey)
+	if reason := <-old.ended; !errors.Is(reason, ErrSilent) {
 		t.Errorf("the old connection was told %v", reason)
 	}
+	v := <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_INTERRUPTED)
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
 	if _, err := dial(t, h, liveKey); !errors.Is(err, ErrDuplicate) {
 		t.Errorf("a third connection: %v", err)
+	}
+	if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub"}) {
+		t.Errorf("calls %v", calls)
+	}
+}
+
+// A vehicle that dials by itself when its connection is lost is not told again.
+func TestVehicleThatDialsAgainIsNotToldAgain(t *testing.T) {
+	h, commander, vehicles := startable(t, testConfig())
+	c := mustSubscribe(t, h, liveKey)
+	v := <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	v.hangUp()
+	v = mustDial(t, h, liveKey)
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_INTERRUPTED)
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	time.Sleep(2 * firstPause)
+	if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub"}) {
+		t.Errorf("calls %v", calls)
+	}
+}
+
+// A reply that says no while the vehicle already sends, as to a repeated command, leaves the picture alone.
+func TestVehicleDialsAndRefuses(t *testing.T) {
+	for _, picture := range []string{"before the reply", "after it"} {
+		t.Run(picture, func(t *testing.T) {
+			var h *Hub
+			vehicles := make(chan *fakeVehicle, 10)
+			commander := &fakeCommander{onStart: func(int) (bool, error) {
+				v := mustDial(t, h, liveKey)
+				if picture == "before the reply" {
+					v.send(keyFrame(0))
+				}
+				vehicles <- v
+				return false, ErrRefused
+			}}
+			h = newHub(t, testConfig(), commander)
+			c := mustSubscribe(t, h, liveKey)
+			v := <-vehicles
+			time.Sleep(50 * time.Millisecond) // for the hub to do wrong
+			v.send(keyFrame(40), deltaFrame(80))
+			waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+			for f := nextFrame(t, c); f.VehicleTimestamp != 80; f = nextFrame(t, c) {
+			}
+			if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub"}) {
+				t.Errorf("calls %v", calls)
+			}
+			c.Close()
+			<-v.ended
+			if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub", "stop"}) {
+				t.Errorf("in the end: calls %v", calls)
+			}
+		})
+	}
+}
+
+// A vehicle that may have been told is stopped, and turned away when it dials after the start has failed.
+func TestVehicleThatMayHaveBeenToldIsStopped(t *testing.T) {
+	commander := &fakeCommander{onStart: func(int) (bool, error) {
+		return false, fmt.Errorf("%w: the gateway was lost: %w", ErrUnreachable, context.DeadlineExceeded)
+	}}
+	cfg := testConfig()
+	cfg.Start.Acknowledge, cfg.Start.Connect = 50*time.Millisecond, 50*time.Millisecond
+	h := newHub(t, cfg, commander)
+	startFails(t, h, relayv1.Stage_STAGE_ACKNOWLEDGED)
+	eventually(t, "a stop after each try", func() bool {
+		return slices.Equal(commander.Calls(), []string{"start sub", "stop", "start sub", "stop"})
+	})
+	if _, err := dial(t, h, liveKey); !errors.Is(err, ErrUnwanted) {
+		t.Errorf("a late dial: %v", err)
+	}
+}
+
+// A vehicle that was told once is stopped even where telling it again has failed.
+func TestLostVehicleThatCannotBeToldAgainIsStopped(t *testing.T) {
+	cfg := testConfig()
+	cfg.Start.Command = 50 * time.Millisecond
+	h, commander, vehicles := startable(t, cfg)
+	told := commander.onStart
+	commander.onStart = func(attempt int) (bool, error) {
+		if attempt > 1 {
+			return false, ErrUnreachable
+		}
+		return told(attempt)
+	}
+	c := mustSubscribe(t, h, liveKey)
+	v := <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	v.hangUp()
+	var failure *StartError
+	if err := waitError(t, c); !errors.As(err, &failure) || failure.Stage != relayv1.Stage_STAGE_COMMAND_SENT {
+		t.Fatalf("got %v", err)
+	}
+	eventually(t, "a stop", func() bool { return slices.Contains(commander.Calls(), "stop") })
+}
+
+func TestStopIsRepeatedUntilTheVehicleIsReached(t *testing.T) {
+	h, commander, vehicles := startable(t, testConfig())
+	stops := 0
+	commander.onStop = func() error {
+		if stops++; stops == 1 {
+			return ErrUnreachable
+		}
+		return nil
+	}
+	c := mustSubscribe(t, h, liveKey)
+	v := <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	c.Close()
+	<-v.ended
+	if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub", "stop", "stop"}) {
+		t.Errorf("calls %v", calls)
+	}
+}
+
+// The repeated stop gives way to a new wish, and does not outlive the hub.
+func TestRepeatedStopIsAbandoned(t *testing.T) {
+	h, commander, vehicles := startable(t, testConfig())
+	stopped := make(chan struct{}, 10)
+	commander.onStop = func() error { stopped <- struct{}{}; return ErrUnreachable }
+	c := mustSubscribe(t, h, liveKey)
+	v := <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	c.Close()
+	<-stopped
+	c = mustSubscribe(t, h, liveKey)
+	<-v.ended
+	v = <-vehicles
+	v.send(keyFrame(0))
+	waitStage(t, c, relayv1.Stage_STAGE_INTERRUPTED)
+	waitStage(t, c, relayv1.Stage_STAGE_PLAYING)
+	if calls := commander.Calls(); !slices.Equal(calls, []string{"start sub", "stop", "start sub"}) {
+		t.Errorf("calls %v", calls)
 	}
 }
 
@@ -368,12 +507,13 @@ func TestStartIsAbandonedWhenNobodyWaits(t *testing.T) {
 func TestSubscriberDuringTheStop(t *testing.T) {
 	h, commander, vehicles := startable(t, testConfig())
 	stopping, goOn := make(chan struct{}), make(chan struct{})
-	commander.onStop = func() {
+	commander.onStop = func() error {
 		select {
 		case stopping <- struct{}{}:
 			<-goOn
 		default:
 		}
+		return nil
 	}
 	c := mustSubscribe(t, h, liveKey)
 	v := <-vehicles

@@ -28,6 +28,8 @@ var (
 	ErrUnwanted = errors.New("the vehicle was told to stop this stream and nobody watches it")
 	// ErrTakenOver: a newer connection sends this stream now.
 	ErrTakenOver = errors.New("a newer connection took the stream over")
+	// ErrSilent: it had brought nothing for long when somebody wanted the stream; the vehicle is told to dial anew.
+	ErrSilent = errors.New("the connection was silent when the stream was wanted")
 	// ErrStopped: the hub ended the stream, as nobody watches it any more or its start failed.
 	ErrStopped = errors.New("the stream was stopped")
 )

@@ -97,7 +97,7 @@ func newHub(t *testing.T, cfg Config, commander Commander) *Hub {
 // fakeCommander stands for the signalling. What a vehicle does when it is told is up to the test.
 type fakeCommander struct {
 	onStart func(attempt int) (acknowledged bool, err error)
-	onStop  func()
+	onStop  func() error
 
 	mu    sync.Mutex
 	calls []string
@@ -119,7 +119,6 @@ func (c *fakeCommander) StartLive(ctx context.Context, _ jt1078.StreamID, stream
 	acknowledged, err := c.onStart(attempt)
 	if errors.Is(err, context.DeadlineExceeded) {
 		<-ctx.Done()
-		err = ctx.Err()
 	}
 	return acknowledged, err
 }
@@ -129,7 +128,7 @@ func (c *fakeCommander) StopLive(context.Context, jt1078.StreamID, Substream) er
 	c.calls = append(c.calls, "stop")
 	c.mu.Unlock()
 	if c.onStop != nil {
-		c.onStop()
+		return c.onStop()
 	}
 	return nil
 }

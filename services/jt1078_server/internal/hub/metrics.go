@@ -70,7 +70,7 @@ func newMetrics(registerer prometheus.Registerer, streams func() float64, pool *
 		subscribers:    gauge("subscribers", "Subscribers of all streams now."),
 		starts:         vector("starts_total", "Starts on demand, by result: playing, abandoned, or the stage that did not come.", "result"),
 		startSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "jt1078_hub_start_seconds", Help: "Time from the wish for a stream to its first key frame.",
+			Name: "jt1078_hub_start_seconds", Help: "Time from the wish for a stream that does not play to its first key frame.",
 			Buckets: []float64{.05, .1, .2, .5, 1, 2, 5, 10, 20},
 		}),
 	}

@@ -48,7 +48,6 @@ func (s *stream) publish(source Source) (*Publisher, error) {
 	}
 	p := &Publisher{stream: s, source: source, since: now, lastFrame: now}
 	s.publisher = p
-	s.expecting = false
 	s.needKey = true
 	s.sets = media.ParameterSets{}
 	s.setStage(relayv1.Stage_STAGE_CONNECTED, "")
@@ -68,7 +67,7 @@ func (s *stream) refuse(now time.Time) (reason string, err error) {
 		return "stopping", ErrStopping
 	case s.publisher == nil && len(s.subscribers) == 0 && s.unwanted(now):
 		return "unwanted", ErrUnwanted
-	case s.publisher != nil && !s.expecting && now.Sub(s.publisher.lastFrame) < s.hub.Config.TakeOverAfter:
+	case s.publisher != nil && now.Sub(s.publisher.lastFrame) < s.hub.Config.TakeOverAfter:
 		return "duplicate", ErrDuplicate
 	}
 	return "", nil

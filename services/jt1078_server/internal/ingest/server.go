@@ -214,6 +214,7 @@ func label(reason error) string {
 		{hub.ErrDuplicate, "duplicate"},
 		{hub.ErrUnwanted, "unwanted"},
 		{hub.ErrTakenOver, "taken_over"},
+		{hub.ErrSilent, "silent"},
 		{hub.ErrStopped, "stopped"},
 		{hub.ErrTooManyStreams, "too_many_streams"},
 	} {
