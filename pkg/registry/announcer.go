@@ -161,6 +161,11 @@ func (a *Announcer) beat(ctx context.Context) error {
 	}
 	a.contests.Set(float64(contested))
 
+	for _, stream := range a.Streams() { // one of them may have ended and begun again meanwhile: it is still ours
+		if _, ok := a.owned[stream]; ok {
+			owned[stream] = struct{}{}
+		}
+	}
 	var gone []jt1078.Key
 	for stream := range a.owned {
 		if _, ok := owned[stream]; !ok {

@@ -189,6 +189,35 @@ func TestOneOwner(t *testing.T) {
 	})
 }
 
+// A stream that ends and begins again during a heartbeat stays the node's.
+func TestStreamIsTakenUpAgain(t *testing.T) {
+	address := freeAddress(t)
+	startRedis(t, address)
+	client := newRedis(t, address)
+	taken := stream(t, "06495940943803")
+	calls := 0
+	a := &Announcer{
+		Redis: client, Node: Node{Name: "node-1", RelayAddress: "node-1:9511"}, Log: zerolog.Nop(), every: time.Hour,
+		Streams: func() []jt1078.Key {
+			if calls++; calls == 3 { // the second heartbeat's first look
+				return nil
+			}
+			return []jt1078.Key{taken}
+		},
+	}
+	if err := a.Initialize(); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	ready(t, a)
+	if err := a.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if owner := client.Get(t.Context(), streamKey(taken)).Val(); calls != 4 || owner != "node-1" {
+		t.Errorf("after %d looks the owner is %q", calls, owner)
+	}
+}
+
 func TestNewStreamGoesToTheLeastLoaded(t *testing.T) {
 	address := freeAddress(t)
 	startRedis(t, address)
