@@ -62,6 +62,26 @@ func (a *Assembler) Reset() {
 	}
 }
 
+// Held is how much memory its frames take, in bytes: what is unfinished, and buffers kept for frames to come.
+func (a *Assembler) Held() int {
+	n := 0
+	for i := range a.tracks {
+		n += cap(a.tracks[i].buf) + cap(a.tracks[i].spare)
+	}
+	return n
+}
+
+// Trim lets go of buffers kept for frames to come, and of the last frame given out.
+func (a *Assembler) Trim() {
+	for i := range a.tracks {
+		t := &a.tracks[i]
+		t.spare = nil
+		if !t.open && !t.held {
+			t.buf = nil
+		}
+	}
+}
+
 // Stats are the counts so far.
 func (a *Assembler) Stats() AssemblerStats { return a.stats }
 

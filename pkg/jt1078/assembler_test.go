@@ -416,3 +416,24 @@ func TestAssemblerFrameWithoutEnd(t *testing.T) {
 		t.Errorf("%d oversized frames", got)
 	}
 }
+
+func TestAssemblerHeldAndTrim(t *testing.T) {
+	a := NewAssembler(AssemblerOptions{})
+	push := func(mark Subpackage) (Frame, bool) {
+		return a.Push(&Packet{PayloadType: PayloadH264, Subpackage: mark, Sequence: uint16(a.Stats().Packets), Body: make([]byte, 900)})
+	}
+	if n := a.Held(); n != 0 {
+		t.Errorf("a new one holds %d bytes", n)
+	}
+	push(SubpackageFirst)
+	a.Trim()
+	if n := a.Held(); n < 900 {
+		t.Errorf("holds %d bytes of an unfinished frame of 900", n)
+	}
+	if f, ok := push(SubpackageLast); !ok || len(f.Data) != 1800 {
+		t.Fatalf("got %d bytes, %v", len(f.Data), ok)
+	}
+	if a.Trim(); a.Held() != 0 {
+		t.Errorf("holds %d bytes of nothing", a.Held())
+	}
+}

@@ -37,7 +37,8 @@ type Config struct {
 	NewChannelsBurst     int `yaml:"new_channels_burst"`
 	// MaxGarbage is how much between two packets may be no packet at all.
 	MaxGarbage int `yaml:"max_garbage"`
-	// MaxFrame caps a frame, ReadBuffer what one read of a connection may bring.
+	// MaxFrame caps a frame, and twice as much caps all unfinished frames of a connection together. ReadBuffer is what
+	// one read of a connection may bring.
 	MaxFrame   int `yaml:"max_frame"`
 	ReadBuffer int `yaml:"read_buffer"`
 }

@@ -32,6 +32,7 @@ type connection struct {
 	reader   *jt1078.Reader
 	channels map[jt1078.StreamID]*channel
 	last     *channel // that of the last packet
+	held     int      // the sum of what the channels' assemblers hold, in bytes
 
 	// packets and skipped are the reader's counts when the last packet had come, see Read.
 	packets, skipped uint64
@@ -49,8 +50,10 @@ type connection struct {
 type channel struct {
 	key       jt1078.Key
 	assembler *jt1078.Assembler
+	held      int            // of that, as it is in the connection's sum
 	publisher *hub.Publisher // nil: not taken by the hub, or taken from us
 	offered   time.Time      // when the hub was last asked to take it
+	admitted  bool           // by the server's limiter, once and for all
 	counted   jt1078.AssemblerStats
 }
 
@@ -145,7 +148,33 @@ func (c *connection) receive() error {
 		if f, ok := ch.assembler.Push(&p); ok {
 			c.give(ch, &f)
 		}
+		if c.hold(ch) > 2*c.server.Config.MaxFrame {
+			if err := c.trim(); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// hold brings the sum of what is held up to date after a packet of that channel.
+func (c *connection) hold(ch *channel) int {
+	held := ch.assembler.Held()
+	c.held += held - ch.held
+	ch.held = held
+	return c.held
+}
+
+// trim lets go of everything but unfinished frames. If those alone are too much, the connection is not worth its memory:
+// a vehicle sends its frames one after another, or a few channels' in turn.
+func (c *connection) trim() error {
+	for _, ch := range c.channels {
+		ch.assembler.Trim()
+		c.hold(ch)
+	}
+	if c.held > 2*c.server.Config.MaxFrame {
+		return errUnfinished
+	}
+	return nil
 }
 
 // channel is the connection's channel of that id, a new one if need be.
@@ -173,7 +202,7 @@ func (c *connection) offer(ch *channel) error {
 	}
 	first := ch.offered.IsZero()
 	ch.offered = now
-	err := c.server.admit(ch.key, now)
+	err := c.server.admit(ch, now)
 	if err == nil {
 		c.active.Add(1) // before it is taken: from then on End may count it off
 		ch.publisher, err = c.server.Hub.Publish(ch.key, hub.Source{Remote: c.conn.RemoteAddr().String(), End: c.release})
@@ -226,13 +255,9 @@ func (c *connection) moveDeadline(now time.Time) {
 // count adds to the metrics what has come since it was last called.
 func (c *connection) count(now time.Time) {
 	c.countedAt = now
-	stats := c.reader.Stats()
-	c.server.metrics.countReader(stats, c.counted)
-	c.counted = stats
+	c.server.metrics.countReader(c.reader.Stats(), &c.counted)
 	for _, ch := range c.channels {
-		stats := ch.assembler.Stats()
-		c.server.metrics.countAssembler(stats, ch.counted)
-		ch.counted = stats
+		c.server.metrics.countAssembler(ch.assembler.Stats(), &ch.counted)
 	}
 }
 
@@ -240,7 +265,7 @@ func (c *connection) count(now time.Time) {
 func (c *connection) logEnd(reason error) {
 	event := c.log.Info()
 	switch {
-	case errors.Is(reason, errGarbage), errors.Is(reason, errChannels), errors.Is(reason, jt1078.ErrAlarmAttachment):
+	case errors.Is(reason, errGarbage), errors.Is(reason, errChannels), errors.Is(reason, errUnfinished), errors.Is(reason, jt1078.ErrAlarmAttachment):
 		event = c.log.Warn()
 	case c.counted.Packets == 0:
 		event = c.log.Debug() // a port scanner, a health check

@@ -69,32 +69,33 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-// countReader adds what a reader has counted since before.
-func (m *metrics) countReader(now, before jt1078.ReaderStats) {
-	add(m.packets, now.Packets, before.Packets)
-	add(m.bytes, now.Bytes, before.Bytes)
-	add(m.skipped, now.SkippedBytes, before.SkippedBytes)
-	add(m.resyncs, now.Resyncs, before.Resyncs)
+// countReader adds what a reader has seen beyond counted, which it brings up to date.
+func (m *metrics) countReader(now jt1078.ReaderStats, counted *jt1078.ReaderStats) {
+	add(m.packets, now.Packets, &counted.Packets)
+	add(m.bytes, now.Bytes, &counted.Bytes)
+	add(m.skipped, now.SkippedBytes, &counted.SkippedBytes)
+	add(m.resyncs, now.Resyncs, &counted.Resyncs)
 }
 
-// countAssembler adds what an assembler has counted since before.
-func (m *metrics) countAssembler(now, before jt1078.AssemblerStats) {
-	add(m.frames, now.Frames, before.Frames)
-	add(m.lost, now.LostPackets, before.LostPackets)
-	add(m.gaps, now.Gaps, before.Gaps)
-	add(m.unbelieved, now.UnbelievedGaps, before.UnbelievedGaps)
-	add(m.jumps, now.Jumps, before.Jumps)
-	add(m.orphans, now.Orphans, before.Orphans)
-	add(m.empty, now.EmptyPackets, before.EmptyPackets)
-	add(m.unmarked, now.UnmarkedFrames, before.UnmarkedFrames)
-	add(m.damagedFrames, now.DamagedFrames, before.DamagedFrames)
-	add(m.oversizedFrames, now.OversizedFrames, before.OversizedFrames)
+// countAssembler adds what an assembler has seen beyond counted, which it brings up to date.
+func (m *metrics) countAssembler(now jt1078.AssemblerStats, counted *jt1078.AssemblerStats) {
+	add(m.frames, now.Frames, &counted.Frames)
+	add(m.lost, now.LostPackets, &counted.LostPackets)
+	add(m.gaps, now.Gaps, &counted.Gaps)
+	add(m.unbelieved, now.UnbelievedGaps, &counted.UnbelievedGaps)
+	add(m.jumps, now.Jumps, &counted.Jumps)
+	add(m.orphans, now.Orphans, &counted.Orphans)
+	add(m.empty, now.EmptyPackets, &counted.EmptyPackets)
+	add(m.unmarked, now.UnmarkedFrames, &counted.UnmarkedFrames)
+	add(m.damagedFrames, now.DamagedFrames, &counted.DamagedFrames)
+	add(m.oversizedFrames, now.OversizedFrames, &counted.OversizedFrames)
 }
 
-// add counts a difference. A reader can take a few bytes back that it had counted (see jt1078.Reader); those are then
-// missing from the next difference.
-func add(c prometheus.Counter, now, before uint64) {
-	if now > before {
-		c.Add(float64(now - before))
+// add counts what is more than was counted. A reader can take a few bytes back that it had counted (see
+// jt1078.Reader); they do not count again when they come again.
+func add(c prometheus.Counter, now uint64, counted *uint64) {
+	if now > *counted {
+		c.Add(float64(now - *counted))
+		*counted = now
 	}
 }

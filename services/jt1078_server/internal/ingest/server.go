@@ -171,15 +171,17 @@ func (s *Server) forget(c *connection) {
 	s.mu.Unlock()
 }
 
-// admit says whether a channel that is new on its connection may begin.
-func (s *Server) admit(key jt1078.Key, now time.Time) error {
+// admit says whether a channel that is offered to the hub may begin. It counts as new until the limiter has let it
+// through, however often it is offered after that.
+func (s *Server) admit(ch *channel, now time.Time) error {
 	if s.Config.Accept == AcceptKnown {
-		known := s.Known != nil && s.Known(key.ID.SIM)
-		if !known && !s.Hub.Wanted(key) {
+		known := s.Known != nil && s.Known(ch.key.ID.SIM)
+		if !known && !s.Hub.Wanted(ch.key) {
 			return errUnknown
 		}
 	}
-	if !s.channels.allow(now) {
+	ch.admitted = ch.admitted || s.channels.allow(now)
+	if !ch.admitted {
 		return errTooFast
 	}
 	return nil
@@ -191,6 +193,7 @@ var (
 	errIdle       = errors.New("no frame came within ingest.idle_timeout")
 	errGarbage    = errors.New("too much that is no JT/T 1078 packet (ingest.max_garbage)")
 	errChannels   = errors.New("too many channels on one connection (ingest.max_channels)")
+	errUnfinished = errors.New("unfinished frames of twice ingest.max_frame on one connection")
 	errTooFast    = errors.New("too many new channels (ingest.new_channels_per_second)")
 	errUnknown    = errors.New("the vehicle is not known and nobody waits for it (ingest.accept)")
 	errVehicleEnd = errors.New("the vehicle has closed the connection")
@@ -207,6 +210,7 @@ func label(reason error) string {
 		{errIdle, "idle"},
 		{errGarbage, "garbage"},
 		{errChannels, "too_many_channels"},
+		{errUnfinished, "unfinished_frames"},
 		{errTooFast, "too_fast"},
 		{errUnknown, "unknown_vehicle"},
 		{errVehicleEnd, "vehicle"},

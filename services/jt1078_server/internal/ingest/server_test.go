@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -183,6 +184,89 @@ func TestFrameWithoutEnd(t *testing.T) {
 	wantEnded(t, s, "idle")
 	if n := value(t, s.metrics.oversizedFrames); n != 1 {
 		t.Errorf("%v oversized frames", n)
+	}
+}
+
+// Bad input: frames without end on many channels of one connection.
+func TestUnfinishedFramesOfOneConnectionAreBounded(t *testing.T) {
+	s := setup(t, func(c *Config, _ *hub.Config) { c.MaxFrame = 64 << 10 })
+	v := dial(t, s, mustKey(t, live, "06495940943801"))
+	var sent int
+	for channel := range uint8(8) {
+		p := jt1078.Packet{PayloadType: jt1078.PayloadH264, SIM: mustKey(t, live, "06495940943801").ID.SIM, Channel: channel + 1, Subpackage: jt1078.SubpackageFirst, Body: make([]byte, 900)}
+		for range 50 {
+			b, err := p.Append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := v.conn.Write(b)
+			sent += n
+			if err != nil { // the server has had enough
+				break
+			}
+			p.Subpackage = jt1078.SubpackageMiddle
+			p.Sequence++
+		}
+	}
+	v.closed()
+	wantEnded(t, s, "unfinished_frames")
+	if sent < 2*s.Config.MaxFrame {
+		t.Errorf("closed after %d bytes", sent)
+	}
+}
+
+// Many channels whose frames are whole are not ended for the buffers that they leave behind.
+func TestBuffersOfManyChannelsAreLetGo(t *testing.T) {
+	s := setup(t, func(c *Config, _ *hub.Config) { c.MaxFrame = 64 << 10 })
+	first := mustKey(t, live, "06495940943801")
+	v := dial(t, s, first)
+	big := keyFrame(0)
+	big.Data = append(bytes.Clone(keyData), bytes.Repeat([]byte{0x5a}, 50<<10)...)
+	for channel := range uint8(8) {
+		key := first
+		key.ID.Channel = channel + 1
+		c := watch(t, s, key)
+		v.packetizer = jt1078.NewPacketizer(key.ID.SIM, key.ID.Channel, jt1078.PacketizerOptions{})
+		v.send(big, deltaFrame(40))
+		wantFrames(t, c, big, deltaFrame(40))
+	}
+}
+
+// A channel that the hub does not take is not a new one each time that it is offered.
+func TestRefusedChannelIsChargedOnce(t *testing.T) {
+	s := setup(t, func(c *Config, h *hub.Config) {
+		c.NewChannelsPerSecond, c.NewChannelsBurst = 1, 1
+	})
+	ch := &channel{key: mustKey(t, live, "06495940943801")}
+	now := time.Now()
+	for range 5 {
+		if err := s.admit(ch, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := &channel{key: mustKey(t, live, "06495940943802")}
+	for range 2 {
+		if err := s.admit(other, now); !errors.Is(err, errTooFast) {
+			t.Fatalf("another channel: %v", err)
+		}
+	}
+	if err := s.admit(other, now.Add(time.Second)); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
+}
+
+// Bytes that a reader takes back are not counted again when they come again.
+func TestBytesTakenBackAreCountedOnce(t *testing.T) {
+	m, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var counted jt1078.ReaderStats
+	for _, skipped := range []uint64{100, 95, 110} {
+		m.countReader(jt1078.ReaderStats{SkippedBytes: skipped}, &counted)
+	}
+	if n := value(t, m.skipped); n != 110 {
+		t.Errorf("%v bytes skipped, want 110", n)
 	}
 }
 
