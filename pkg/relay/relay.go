@@ -71,9 +71,6 @@ type State struct {
 	// FailedAt, with StageFailed, is the stage that was waited for and did not come; 0 where the node said no for
 	// another reason.
 	FailedAt Stage
-	// CachedFrames, with StagePlaying, is how many of the frames that follow come from the node's cache: the sets and
-	// the group of pictures that a viewer needs to begin, as old as the group is long.
-	CachedFrames int
 	// Detail is a sentence for people, may be empty.
 	Detail string
 	// RetryAfter, with StageFailed, is when the next try is made.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -43,9 +44,8 @@ type Subscription struct {
 	// All below belongs to run's goroutine.
 	node        *node // of the latest try; kept between tries, so that its connection is too
 	continuity  continuity
-	held        *State // PLAYING, until it is known how many of its cached frames are new
-	heard       bool   // the latest try brought an event
-	unreachable bool   // the handler has been told
+	heard       bool // the latest try brought an event
+	unreachable bool // the handler has been told
 }
 
 // Close ends the subscription and returns when the handler's last call has returned; so the handler must not call it.
@@ -92,17 +92,29 @@ func (s *Subscription) run(ctx context.Context) {
 	}
 }
 
+// errNoConnection is what a try ends with that has waited for tryTimeout.
+var errNoConnection = status.Errorf(codes.Unavailable, "no connection within %v", tryTimeout)
+
 // try takes the stream until it ends.
 func (s *Subscription) try(ctx context.Context) error {
-	s.heard, s.held = false, nil
+	s.heard = false
 	s.continuity.connected()
 	if err := s.find(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	giveUp := time.AfterFunc(tryTimeout, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	giveUp := time.AfterFunc(tryTimeout, func() { cancel(errNoConnection) })
 	defer giveUp.Stop()
+	err := s.take(ctx, giveUp)
+	if errors.Is(context.Cause(ctx), errNoConnection) { // gRPC says "context canceled"
+		return errNoConnection
+	}
+	return err
+}
+
+// take subscribes at s.node, stops giveUp when there is a connection, and hands on what comes until it ends.
+func (s *Subscription) take(ctx context.Context, giveUp *time.Timer) error {
 	stream, err := s.node.relay.Subscribe(ctx, &relayv1.SubscribeRequest{
 		StreamId:   s.key.ID.String(),
 		Kind:       relayv1.Kind(s.key.Kind), // the values are the same
@@ -164,17 +176,8 @@ func (s *Subscription) find(ctx context.Context) error {
 }
 
 func (s *Subscription) state(event *relayv1.State) {
-	if s.held != nil {
-		s.handler.OnState(*s.held)
-		s.held = nil
-	}
 	s.continuity.state(event.Epoch, int(event.CachedFrames))
-	state := State{Stage: Stage(event.Stage), CachedFrames: int(event.CachedFrames), Detail: event.Detail}
-	if state.CachedFrames > 0 && s.continuity.known > 0 {
-		s.held = &state
-		return
-	}
-	s.handler.OnState(state)
+	s.handler.OnState(State{Stage: Stage(event.Stage), Detail: event.Detail})
 }
 
 func (s *Subscription) frame(f *media.Frame) {
@@ -182,15 +185,6 @@ func (s *Subscription) frame(f *media.Frame) {
 	verdict, lost := s.continuity.frame(f, time.Now())
 	if lost > 0 {
 		m.lost.Add(float64(lost))
-	}
-	if s.held != nil {
-		if verdict != handOver {
-			s.held.CachedFrames--
-		}
-		if verdict == handOver || s.held.CachedFrames == 0 {
-			s.handler.OnState(*s.held)
-			s.held = nil
-		}
 	}
 	m.frames[verdict].Inc()
 	if verdict == handOver {

@@ -90,9 +90,6 @@ func sizeUint(field protowire.Number, v uint64) int {
 	return protowire.SizeTag(field) + protowire.SizeVarint(v)
 }
 
-// StateEventSize is how many bytes AppendStateEvent adds for s.
-func StateEventSize(s *State) int { return proto.Size(&Event{State: s}) }
-
 // AppendStateEvent appends Event{state: s} to dst. States are rare, so the protobuf library does it. A detail that is
 // not UTF-8, which protobuf would refuse, is repaired in s.
 func AppendStateEvent(dst []byte, s *State) []byte {
