@@ -31,6 +31,7 @@ type Config struct {
 	QueueMaxBytes  int           `yaml:"queue_max_bytes"`
 	QueueMaxAge    time.Duration `yaml:"queue_max_age"`
 
+	// MaxStreams of the server; three quarters of them can begin with a subscriber's wish. MaxSubscribers of a stream.
 	MaxStreams     int `yaml:"max_streams"`
 	MaxSubscribers int `yaml:"max_subscribers"`
 }

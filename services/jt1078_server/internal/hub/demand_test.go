@@ -115,6 +115,9 @@ func TestUnaskedStreamIsKept(t *testing.T) {
 	s := h.streams[liveKey]
 	eventually(t, "the supervisor goes", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return !s.supervised })
 	v.send(deltaFrame(80))
+	if n := value(t, h.metrics.starts.WithLabelValues("playing")); n != 0 {
+		t.Errorf("%v starts counted", n)
+	}
 	if calls := commander.Calls(); len(calls) != 0 {
 		t.Errorf("calls %v", calls)
 	}

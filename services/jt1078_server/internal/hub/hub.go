@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -79,7 +80,8 @@ func (h *Hub) Close() {
 //
 // Its errors are a *StartError while a failed start is fresh, ErrTooManyStreams, ErrTooManySubscribers and ErrStopping.
 func (h *Hub) Subscribe(key jt1078.Key, name string) (*Subscriber, error) {
-	s, err := h.locked(key)
+	// Wishes cost nothing to make, so they leave room for vehicles that send.
+	s, err := h.locked(key, h.Config.MaxStreams-h.Config.MaxStreams/4)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +93,13 @@ func (h *Hub) Subscribe(key jt1078.Key, name string) (*Subscriber, error) {
 //
 // Its errors are ErrDuplicate, ErrUnwanted, ErrTooManyStreams and ErrStopping; each is counted.
 func (h *Hub) Publish(key jt1078.Key, source Source) (*Publisher, error) {
-	s, err := h.locked(key)
+	s, err := h.locked(key, h.Config.MaxStreams)
 	if err != nil {
-		h.metrics.refused.WithLabelValues("limit").Inc()
+		reason := "limit"
+		if errors.Is(err, ErrStopping) {
+			reason = "stopping"
+		}
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		return nil, err
 	}
 	return s.publish(source) // unlocks
@@ -107,8 +113,9 @@ func (h *Hub) Wanted(key jt1078.Key) bool {
 	return s != nil && s.watched()
 }
 
-// locked finds the stream, or makes it, and returns it locked: it cannot be swept away in between.
-func (h *Hub) locked(key jt1078.Key) (*stream, error) {
+// locked finds the stream, or makes it where there are fewer than limit, and returns it locked: it cannot be swept away
+// in between.
+func (h *Hub) locked(key jt1078.Key, limit int) (*stream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -116,7 +123,7 @@ func (h *Hub) locked(key jt1078.Key) (*stream, error) {
 	}
 	s := h.streams[key]
 	if s == nil {
-		if len(h.streams) >= h.Config.MaxStreams {
+		if len(h.streams) >= limit {
 			return nil, ErrTooManyStreams
 		}
 		s = h.newStream(key)
@@ -177,5 +184,11 @@ func (h *Hub) sweep(now time.Time) {
 func (h *Hub) Streams() []jt1078.Key {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Collect(maps.Keys(h.streams))
+	keys := make([]jt1078.Key, 0, len(h.streams))
+	for key, s := range h.streams {
+		if s.active() {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }

@@ -58,6 +58,13 @@ func (s *stream) over(now time.Time) bool {
 		!s.unwanted(now) && now.After(s.holdUntil)
 }
 
+// active reports whether the stream is sent or waited for, and not only remembered.
+func (s *stream) active() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publisher != nil || len(s.subscribers) > 0
+}
+
 // close is the stream's end when the hub stops.
 func (s *stream) close() {
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -342,6 +343,41 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Wishes leave room for vehicles that send.
+func TestWishesDoNotTakeAllStreams(t *testing.T) {
+	cfg := testConfig()
+	cfg.MaxStreams = 4
+	h := newHub(t, cfg, nil)
+	for i := range 3 {
+		mustSubscribe(t, h, mustKey(fmt.Sprintf("0649594094380%d", i+1)))
+	}
+	last := mustKey("06495940943804")
+	if _, err := h.Subscribe(last, "test"); !errors.Is(err, ErrTooManyStreams) {
+		t.Errorf("a fourth wish: %v", err)
+	}
+	defer mustDial(t, h, last).hangUp()
+	mustSubscribe(t, h, last)
+	if _, err := dial(t, h, mustKey("06495940943805")); !errors.Is(err, ErrTooManyStreams) {
+		t.Errorf("a fifth stream: %v", err)
+	}
+}
+
+func TestStreamsAreThoseThatAreSentOrWaitedFor(t *testing.T) {
+	cfg := testConfig()
+	cfg.Start.ConnectUncommanded = 50 * time.Millisecond
+	h := newHub(t, cfg, nil)
+	v := mustDial(t, h, liveKey)
+	c := mustSubscribe(t, h, mustKey("06495940943804"))
+	if got := h.Streams(); len(got) != 2 {
+		t.Errorf("%v, want one that is sent and one that is waited for", got)
+	}
+	_ = waitError(t, c) // its failure is remembered
+	v.hangUp()
+	if got := h.Streams(); len(got) != 0 {
+		t.Errorf("%v, want none", got)
+	}
+}
+
 func TestStreamsThatAreOverAreForgotten(t *testing.T) {
 	h := newHub(t, testConfig(), nil)
 	v := mustDial(t, h, liveKey)
@@ -373,6 +409,9 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	if _, err := dial(t, h, liveKey); !errors.Is(err, ErrStopping) {
 		t.Errorf("publish: %v", err)
+	}
+	if n := value(t, h.metrics.refused.WithLabelValues("stopping")); n != 1 {
+		t.Errorf("%v vehicles turned away as the server stops, want 1", n)
 	}
 	v.publisher.Close(io.EOF)
 }
