@@ -121,8 +121,8 @@ func TestAACEncoderTakesAnyPacket(t *testing.T) {
 	}
 	pcm := speech(16000)
 	units := 0
-	for i, n := 0, 0; len(pcm) > 0; i++ { // none, one sample, a second at once
-		n = min([]int{0, 1, 7, 8000, 320}[i%5], len(pcm))
+	for i := 0; len(pcm) > 0; i++ { // none, one sample, a second at once
+		n := min([]int{0, 1, 7, 8000, 320}[i%5], len(pcm))
 		aus, err := e.Encode(pcm[:n])
 		if err != nil {
 			t.Fatal(err)

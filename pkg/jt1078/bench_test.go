@@ -65,7 +65,7 @@ func BenchmarkLimitRead(b *testing.B) {
 	b.SetBytes(int64(MaxStandardBody + 30))
 	b.ReportAllocs()
 	start, end, filled := 0, 0, 0
-	for i := 0; i < b.N; i++ {
+	for range b.N {
 		if end-start < 980 {
 			end = copy(buf, buf[start:end])
 			start = 0

@@ -107,7 +107,7 @@ func (l *logs) component(name string) zerolog.Logger {
 
 func (l *logs) close() {
 	if l.file != nil {
-		l.file.Close()
+		_ = l.file.Close() // the process ends, and this was the log
 	}
 }
 

@@ -86,7 +86,7 @@ func TestAdminShowsReadinessAndMetrics(t *testing.T) {
 		if code, body := get(t, "http://"+address+"/readyz"); code != 503 || !strings.Contains(body, "starting") {
 			t.Errorf("before the first check: %d %q", code, body)
 		}
-		var missing error = errors.New("nothing listens on 9511")
+		missing := errors.New("nothing listens on 9511")
 		p.Ready("relay", func() error { return missing })
 		counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "test_things_total", Help: "Things."})
 		p.Metrics.MustRegister(counter)

@@ -64,18 +64,19 @@ var parts = []part{
 }
 
 func main() {
-	ctx, stop := interrupted()
-	defer stop()
-	var err error
-	if os.Getenv(helperVariable) != "" {
-		err = helper(ctx)
-	} else {
-		err = newBench(os.Stdout, os.Stderr).command(ctx, os.Args[1:])
-	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := interrupted()
+	defer stop()
+	if os.Getenv(helperVariable) != "" {
+		return helper(ctx)
+	}
+	return newBench(os.Stdout, os.Stderr).command(ctx, os.Args[1:])
 }
 
 // interrupted is done when the process shall end.

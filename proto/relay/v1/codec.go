@@ -1,3 +1,5 @@
+// Package relayv1 is the relay: the contract on port 9511 (relay.proto) with its generated code, and a codec of our own beside
+// it, which encodes a frame once for all its subscribers and parses it where it lies.
 package relayv1
 
 import (
