@@ -11,13 +11,16 @@ type Config struct {
 	MaxViewers int `yaml:"max_viewers"`
 	// FirstPicture is how long a viewer waits for the vehicle before it is told that nothing came.
 	FirstPicture time.Duration `yaml:"first_picture"`
+	// NoVideo ends a viewer to whom no picture has come for so long. It should last through a vehicle's pause or new
+	// connection.
+	NoVideo time.Duration `yaml:"no_video"`
 	// WriteTimeout ends a viewer that takes nothing.
 	WriteTimeout time.Duration `yaml:"write_timeout"`
 }
 
 // DefaultConfig returns what holds without a file.
 func DefaultConfig() Config {
-	return Config{MaxViewers: 2000, FirstPicture: 15 * time.Second, WriteTimeout: 10 * time.Second}
+	return Config{MaxViewers: 2000, FirstPicture: 15 * time.Second, NoVideo: time.Minute, WriteTimeout: 10 * time.Second}
 }
 
 // Validate names the first key that is wrong.
@@ -27,6 +30,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("direct.max_viewers: %d is less than 1", c.MaxViewers)
 	case c.FirstPicture <= 0:
 		return fmt.Errorf("direct.first_picture: %v is not positive", c.FirstPicture)
+	case c.NoVideo <= 0:
+		return fmt.Errorf("direct.no_video: %v is not positive", c.NoVideo)
 	case c.WriteTimeout <= 0:
 		return fmt.Errorf("direct.write_timeout: %v is not positive", c.WriteTimeout)
 	}

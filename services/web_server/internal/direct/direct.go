@@ -43,7 +43,7 @@ func (h *Handler) Initialize() error {
 		Name: "web_viewers_refused_total", Help: "Requests for direct playback that were not served: name, full, timeout (no picture came), failed (the start failed), closed.",
 	}, []string{"reason"})
 	h.ended = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "web_viewers_ended_total", Help: "Direct viewers that ended: left, stalled (took nothing for direct.write_timeout), closed (by us).",
+		Name: "web_viewers_ended_total", Help: "Direct viewers that ended: left, stalled (took nothing for direct.write_timeout), no_video (no picture came for direct.no_video), closed (by us).",
 	}, []string{"reason"})
 	h.first = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "web_viewer_first_picture_seconds", Help: "From a direct viewer's request to its first picture.",
@@ -84,6 +84,12 @@ func (h *Handler) serve(c *gin.Context, kind jt1078.Kind) {
 		h.refuse(c, "full", problem.Details{Status: http.StatusServiceUnavailable, Detail: "too many viewers (direct.max_viewers)"})
 		return
 	}
+	// The listener's limit for reading a request would end the watch for the viewer's leaving, and with it the request.
+	if err := http.NewResponseController(c.Writer).SetReadDeadline(time.Time{}); err != nil {
+		h.ended.WithLabelValues("left").Inc()
+		c.Abort()
+		return
+	}
 	key := jt1078.Key{Kind: kind, ID: id}
 	p, release := h.Acquire(key)
 	defer release()
@@ -102,6 +108,8 @@ func (h *Handler) serve(c *gin.Context, kind jt1078.Kind) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		reason = "stalled"
+	case errors.Is(err, errNoVideo):
+		reason = "no_video"
 	case errors.Is(err, pipeline.ErrClosed):
 		reason = "closed"
 	}
@@ -114,22 +122,22 @@ func (h *Handler) firstPicture(c *gin.Context, p *pipeline.Pipeline, output *pip
 	ctx, cancel := context.WithTimeout(c.Request.Context(), h.Config.FirstPicture)
 	defer cancel()
 	for {
-		units, err := output.Take()
-		if len(units) > 0 {
-			return units
-		}
-		if err != nil {
-			h.refuse(c, "closed", problem.Details{Status: http.StatusServiceUnavailable, Detail: "web_server is stopping"})
-			return nil
-		}
 		state := p.State()
-		if state.Stage == relay.StageFailed {
+		if state.Stage == relay.StageFailed { // what may be queued is of before
 			if state.RetryAfter > 0 {
 				c.Header("Retry-After", strconv.Itoa(int(math.Ceil(state.RetryAfter.Seconds()))))
 			}
 			h.refuse(c, "failed", problem.Details{
 				Status: http.StatusGatewayTimeout, Stage: missing(state), Detail: "the stream could not be started: " + state.Problem(),
 			})
+			return nil
+		}
+		units, err := output.Take()
+		if len(units) > 0 {
+			return units
+		}
+		if err != nil {
+			h.refuse(c, "closed", problem.Details{Status: http.StatusServiceUnavailable, Detail: "web_server is stopping"})
 			return nil
 		}
 		select {

@@ -20,6 +20,7 @@ import (
 	relayv1 "multi_process_server/proto/relay/v1"
 
 	"multi_process_server/services/web_server/internal/flv"
+	"multi_process_server/services/web_server/internal/httpd"
 	"multi_process_server/services/web_server/internal/pipeline"
 	"multi_process_server/services/web_server/internal/problem"
 	"multi_process_server/services/web_server/internal/webtest"
@@ -177,6 +178,104 @@ func TestViewerThatStopsReading(t *testing.T) {
 	webtest.Eventually(t, "one viewer is left", func() bool { return h.viewers.Load() == 1 })
 	reading.Body.Close()
 	webtest.Eventually(t, "the other has left", func() bool { return h.viewers.Load() == 0 })
+}
+
+// Who reads slowly is not dropped for it, though it takes longer than direct.write_timeout over what is queued.
+func TestSlowViewerStays(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "1280x720", "-b:v", "8M", "-qmax", "4")})
+	config := DefaultConfig()
+	config.WriteTimeout = 2 * time.Second
+	h, _ := serve(t, source, config, pipeline.DefaultConfig())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httpd.Server{
+		Config: httpd.DefaultConfig(), Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Listener: listener,
+		Routes: []func(gin.IRoutes){h.Register},
+	}
+	if err := server.Initialize(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	connection, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	connection.(*net.TCPConn).SetReadBuffer(64 << 10) // a larger one only takes longer to fill
+	if _, err := io.WriteString(connection, "GET "+testURL+" HTTP/1.1\r\nHost: test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	piece := make([]byte, 32<<10)
+	for began := time.Now(); time.Since(began) < 6*time.Second; time.Sleep(80 * time.Millisecond) { // 400 KB/s of some MB/s
+		if _, err := io.ReadFull(connection, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testutil.CollectAndCount(h.ended); n != 0 {
+		t.Error("a viewer ended")
+	}
+}
+
+// A viewer lasts through a pause, and ends when no pictures come for long.
+func TestViewerWithoutPictures(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
+	config := DefaultConfig()
+	config.NoVideo = 2 * time.Second
+	h, server := serve(t, source, config, pipeline.DefaultConfig())
+	viewer := get(t, server.URL+testURL)
+	if _, err := io.CopyN(io.Discard, viewer.Body, 30_000); err != nil {
+		t.Fatal(err)
+	}
+	pause := func(on bool) { source.Set(func(c *webtest.Content) { c.Paused = on }) }
+	pause(true)
+	time.Sleep(500 * time.Millisecond)
+	pause(false)
+	for began := time.Now(); time.Since(began) < config.NoVideo+time.Second; { // longer than the first patience
+		if _, err := io.CopyN(io.Discard, viewer.Body, 5_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(true)
+	if _, err := io.Copy(io.Discard, viewer.Body); err != nil {
+		t.Error(err)
+	}
+	webtest.Eventually(t, "the end is counted", func() bool { return testutil.ToFloat64(h.ended.WithLabelValues("no_video")) == 1 })
+}
+
+// Who comes after the vehicle's failure is told of it, though another still holds the stream.
+func TestFailureAfterPictures(t *testing.T) {
+	source := webtest.NewRelay(t, webtest.Content{Clip: webtest.NewClip(t, "320x240")})
+	_, server := serve(t, source, DefaultConfig(), pipeline.DefaultConfig())
+	early := get(t, server.URL+testURL)
+	if _, err := io.CopyN(io.Discard, early.Body, 30_000); err != nil {
+		t.Fatal(err)
+	}
+	source.Set(func(c *webtest.Content) { c.Fail = webtest.StartFailure(relayv1.Stage_STAGE_CONNECTED, time.Minute) })
+	webtest.Eventually(t, "the subscription has ended", func() bool { return source.Subscribers("live/"+testID) == 0 })
+	webtest.Eventually(t, "a viewer is told", func() bool {
+		late := get(t, server.URL+testURL)
+		defer late.Body.Close()
+		var got problem.Details
+		return late.StatusCode == http.StatusGatewayTimeout && json.NewDecoder(late.Body).Decode(&got) == nil && got.Stage == "connected"
+	})
+}
+
+// The listener's limit for reading a request does not end the wait for a picture.
+func TestWaitLongerThanReadTimeout(t *testing.T) {
+	config := DefaultConfig()
+	config.FirstPicture = 500 * time.Millisecond
+	h, _ := serve(t, webtest.NewRelay(t, webtest.Content{}), config, pipeline.DefaultConfig())
+	engine := gin.New()
+	h.Register(engine)
+	server := httptest.NewUnstartedServer(engine)
+	server.Config.ReadTimeout = 100 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	if response := get(t, server.URL+testURL); response.StatusCode != http.StatusGatewayTimeout {
+		t.Error(response.Status)
+	}
 }
 
 // A joiner gets the cached group of pictures in a burst that ends at now.

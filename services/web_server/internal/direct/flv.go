@@ -1,6 +1,9 @@
 package direct
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -10,7 +13,7 @@ import (
 	"multi_process_server/services/web_server/internal/pipeline"
 )
 
-// play writes FLV until the viewer leaves, stalls or the stream is closed. Live units are written as the tags that
+// play writes FLV until the viewer leaves, stalls, sees no picture for long or the stream is closed. Live units are written as the tags that
 // all viewers share; only the beginning is made for this one.
 func (h *Handler) play(c *gin.Context, p *pipeline.Pipeline, output *pipeline.Output, units []*pipeline.Unit) error {
 	header := c.Writer.Header()
@@ -23,25 +26,50 @@ func (h *Handler) play(c *gin.Context, p *pipeline.Pipeline, output *pipeline.Ou
 
 	v := viewer{audio: p.AudioFormat(), buffer: append([]byte(nil), flv.Header...)}
 	control := http.NewResponseController(c.Writer)
-	// The listener's limit for reading a request would end the watch for the viewer's leaving, and with it the request.
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return err
+	for left := h.Config.NoVideo; left > 0; left = h.Config.NoVideo - time.Since(p.LastVideo()) {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), left)
+		err := h.stream(ctx, c.Writer, control, &v, output, units)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		units = nil
 	}
+	return errNoVideo
+}
+
+// stream writes units, at first the given ones, until ctx ends or something fails.
+func (h *Handler) stream(ctx context.Context, w io.Writer, control *http.ResponseController, v *viewer, output *pipeline.Output, units []*pipeline.Unit) error {
 	for {
-		if err := control.SetWriteDeadline(time.Now().Add(h.Config.WriteTimeout)); err != nil {
-			return err
-		}
-		if _, err := c.Writer.Write(v.join(units)); err != nil {
-			return err
-		}
-		if err := control.Flush(); err != nil {
+		if err := h.write(w, control, v.join(units)); err != nil {
 			return err
 		}
 		var err error
-		if units, err = output.Next(c.Request.Context(), units); err != nil {
+		if units, err = output.Next(ctx, units); err != nil {
 			return err
 		}
 	}
+}
+
+// errNoVideo ends a viewer by Config.NoVideo.
+var errNoVideo = errors.New("no picture from the vehicle for direct.no_video")
+
+// maxPiece is what a viewer has to take within Config.WriteTimeout, in bytes: a slow one may take its time over all
+// that is queued.
+const maxPiece = 64 << 10
+
+func (h *Handler) write(w io.Writer, control *http.ResponseController, data []byte) error {
+	for len(data) > 0 {
+		piece := data[:min(len(data), maxPiece)]
+		data = data[len(piece):]
+		if err := control.SetWriteDeadline(time.Now().Add(h.Config.WriteTimeout)); err != nil {
+			return err
+		}
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+	}
+	return control.Flush()
 }
 
 // viewer is what one player has been told.

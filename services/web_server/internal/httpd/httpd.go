@@ -47,7 +47,15 @@ func (s *Server) Initialize() error {
 	s.panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "web_http_panics_total", Help: "Requests that were answered with 500 because of a fault in this program.",
 	})
-	s.Metrics.MustRegister(s.panics)
+	limited := &listener{
+		Listener: s.Listener, log: s.Log, limit: int64(s.Config.MaxConnections),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "web_http_connections_refused_total", Help: "Connections closed because there were http.max_connections already.",
+		}),
+	}
+	s.Metrics.MustRegister(s.panics, limited.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "web_http_connections", Help: "Connections to the HTTP listener.",
+	}, func() float64 { return float64(limited.open.Load()) }))
 
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -70,7 +78,7 @@ func (s *Server) Initialize() error {
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
 	s.wg.Go(func() {
-		if err := s.server.Serve(s.Listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			s.Log.Error().Err(err).Msg("the HTTP listener has ended")
 		}
 	})

@@ -1,16 +1,21 @@
 package httpd
 
 import (
+	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"multi_process_server/services/web_server/internal/webtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +27,7 @@ func serve(t *testing.T, origins ...string) (*Server, string) {
 		t.Fatal(err)
 	}
 	s := &Server{
-		Config: Config{CORSOrigins: origins}, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Listener: listener,
+		Config: Config{MaxConnections: 4, CORSOrigins: origins}, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry(), Listener: listener,
 		Routes: []func(gin.IRoutes){func(r gin.IRoutes) {
 			r.POST("/post", func(c *gin.Context) { c.String(http.StatusOK, "0") })
 			r.GET("/live/:file", func(c *gin.Context) { c.String(http.StatusOK, "flv") })
@@ -101,4 +106,37 @@ func TestCORS(t *testing.T) {
 			t.Errorf("%v: preflight %v", tc.origins, preflight.Header)
 		}
 	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	s, url := serve(t)
+	address := strings.TrimPrefix(url, "http://")
+	var held []net.Conn
+	for range s.Config.MaxConnections {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	beyond, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beyond.Close()
+	beyond.SetReadDeadline(time.Now().Add(webtest.Patience)) // fails the Read below
+	if _, err := beyond.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the connection beyond the limit: %v", err)
+	}
+	held[0].Close()
+	webtest.Eventually(t, "there is room again", func() bool {
+		response, err := http.Get(url + "/live/x.flv")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+		return response.StatusCode == http.StatusOK
+	})
 }
