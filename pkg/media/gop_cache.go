@@ -11,6 +11,8 @@ type GOPCache[T any] struct {
 	// MaxBytes and MaxDuration are the caps; with 0 nothing is kept.
 	MaxBytes    int
 	MaxDuration time.Duration
+	// Full, if set, says that there is no memory for more, whatever this cache's own caps. The group is then let go whole.
+	Full func() bool
 	// Evict is called for every item that the cache lets go of, in order.
 	Evict func(T)
 
@@ -30,8 +32,9 @@ func (c *GOPCache[T]) Add(item T, size int, typ FrameType, pts time.Duration) (k
 	case len(c.items) == 0:
 		return false
 	}
-	if c.bytes+size > c.MaxBytes || pts-c.start > c.MaxDuration || c.MaxDuration <= 0 {
+	if c.bytes+size > c.MaxBytes || pts-c.start > c.MaxDuration || c.MaxDuration <= 0 || c.Full != nil && c.Full() {
 		c.Clear()
+		c.newest = typ // a key frame does not begin a group when its parameter sets were let go
 		return false
 	}
 	c.items = append(c.items, item)

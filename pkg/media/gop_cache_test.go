@@ -55,6 +55,29 @@ func TestGOPCacheMaxDuration(t *testing.T) {
 	}
 }
 
+func TestGOPCacheFull(t *testing.T) {
+	var evicted []int
+	full := false
+	cache := GOPCache[int]{
+		MaxBytes: 100, MaxDuration: time.Minute,
+		Evict: func(i int) { evicted = append(evicted, i) },
+		Full:  func() bool { return full },
+	}
+	cache.Add(0, 1, FrameKey, 0)
+	full = true
+	if cache.Add(1, 1, FrameDelta, 0) || !slices.Equal(evicted, []int{0}) {
+		t.Errorf("kept %v, evicted %v", cache.Items(), evicted)
+	}
+	cache.Add(2, 1, FrameParameterSets, 0)
+	full = false
+	if cache.Add(3, 1, FrameKey, 0) {
+		t.Error("a key frame was kept whose parameter sets were let go")
+	}
+	if !cache.Add(4, 1, FrameParameterSets, 0) || !cache.Add(5, 1, FrameKey, 0) || len(cache.Items()) != 2 {
+		t.Errorf("kept %v", cache.Items())
+	}
+}
+
 func TestGOPCacheOff(t *testing.T) {
 	for _, cache := range []GOPCache[string]{{MaxBytes: 100}, {MaxDuration: time.Second}} {
 		cache.Evict = func(s string) { t.Errorf("evicted %s", s) }

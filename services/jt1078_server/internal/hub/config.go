@@ -25,6 +25,9 @@ type Config struct {
 	// GOPMaxBytes and GOPMaxDuration cap what is kept of a stream for those who join it.
 	GOPMaxBytes    int           `yaml:"gop_max_bytes"`
 	GOPMaxDuration time.Duration `yaml:"gop_max_duration"`
+	// GOPTotalBytes is how much memory the frames of all streams, cached and queued, may take; beyond it groups are let
+	// go as the next frame comes to them, and whoever joins waits for a key frame.
+	GOPTotalBytes int64 `yaml:"gop_total_bytes"`
 
 	// QueueMaxFrames, QueueMaxBytes and QueueMaxAge bound what waits for one slow subscriber.
 	QueueMaxFrames int           `yaml:"queue_max_frames"`
@@ -71,6 +74,7 @@ func DefaultConfig() Config {
 		},
 		GOPMaxBytes:    4 << 20,
 		GOPMaxDuration: 10 * time.Second,
+		GOPTotalBytes:  1 << 30,
 		QueueMaxFrames: 2048,
 		QueueMaxBytes:  8 << 20,
 		QueueMaxAge:    5 * time.Second,
@@ -120,6 +124,9 @@ func (c *Config) Validate() error {
 		if n.value < n.min {
 			return fmt.Errorf("hub.%s: %d, want at least %d", n.key, n.value, n.min)
 		}
+	}
+	if c.GOPTotalBytes < 0 {
+		return fmt.Errorf("hub.gop_total_bytes: %d, want 0 or more", c.GOPTotalBytes)
 	}
 	if c.Substream > SubstreamSub {
 		return fmt.Errorf("hub.substream: %d, want main or sub", c.Substream)

@@ -145,6 +145,7 @@ func (h *Hub) newStream(key jt1078.Key) *stream {
 		cache: media.GOPCache[entry]{
 			MaxBytes:    h.Config.GOPMaxBytes,
 			MaxDuration: h.Config.GOPMaxDuration,
+			Full:        func() bool { return h.pool.inUse.Load() > h.Config.GOPTotalBytes },
 			Evict:       func(e entry) { e.buffer.Free() },
 		},
 	}

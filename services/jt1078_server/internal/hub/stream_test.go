@@ -176,6 +176,32 @@ func TestCacheIsCapped(t *testing.T) {
 	}
 }
 
+// With the server's memory used up nothing is kept, and what goes through goes on.
+func TestCachesTogetherAreCapped(t *testing.T) {
+	cfg := testConfig()
+	cfg.GOPTotalBytes = segmentSize // one segment is in use at once, the second is too much
+	h := newHub(t, cfg, nil)
+	one, two := mustDial(t, h, liveKey), mustDial(t, h, mustKey("06495940943804"))
+	defer one.hangUp()
+	one.send(keyFrame(0), deltaFrame(40))
+	if state := waitStage(t, mustSubscribe(t, h, liveKey), relayv1.Stage_STAGE_PLAYING); state.CachedFrames != 2 {
+		t.Errorf("%d frames are cached while there is room", state.CachedFrames)
+	}
+	idr := keyFrame(0)
+	idr.Data = annexB(idrUnit)
+	two.send(keyFrame(0), idr) // the second behind its parameter sets
+	c := mustSubscribe(t, h, mustKey("06495940943804"))
+	two.send(deltaFrame(40), keyFrame(80))
+	if frames, states := drain(t, c); types(frames) != "K" || states[0].CachedFrames != 0 {
+		t.Errorf("got %s after %v", types(frames), states)
+	}
+	two.hangUp()
+	one.send(keyFrame(80), deltaFrame(120))
+	if state := waitStage(t, mustSubscribe(t, h, liveKey), relayv1.Stage_STAGE_PLAYING); state.CachedFrames != 2 {
+		t.Errorf("%d frames are cached when there is room again", state.CachedFrames)
+	}
+}
+
 // One encoded buffer serves the cache and every subscriber.
 func TestFrameIsEncodedOnce(t *testing.T) {
 	h := newHub(t, testConfig(), nil)
