@@ -21,7 +21,7 @@ func newBurst(gop []*unit, edge int64, behind time.Duration, earliest int64) bur
 	for _, u := range gop {
 		b.from = min(b.from, u.timestamp)
 	}
-	start := max(edge-trackVideo.ticks(behind), earliest)
+	start := max(edge-videoClock.ticks(behind), earliest)
 	if start <= b.from {
 		return b
 	}
@@ -29,7 +29,7 @@ func newBurst(gop []*unit, edge int64, behind time.Duration, earliest int64) bur
 		start = edge
 	}
 	b.shift = start - b.from
-	b.knee = b.from + max((edge-start)/2, edge-start-int64(len(gop))*trackVideo.ticks(squeezedInterval))
+	b.knee = b.from + max((edge-start)/2, edge-start-int64(len(gop))*videoClock.ticks(squeezedInterval))
 	return b
 }
 

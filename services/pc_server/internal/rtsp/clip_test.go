@@ -118,3 +118,18 @@ func tone(n int) []byte {
 	}
 	return audio.EncodeALaw(nil, pcm)
 }
+
+// aacUnitTime is how long a unit of makeAAC is: 1,024 samples at 32 kHz.
+const aacUnitTime = 32 * time.Millisecond
+
+// makeAAC has ffmpeg encode a tone of four seconds. The units have ADTS headers.
+func makeAAC(t *testing.T) [][]byte {
+	t.Helper()
+	data := []byte(run(t, exec.Command(tool(t, "ffmpeg", "ffmpeg"), "-v", "error", "-f", "lavfi", "-i", "sine=440:sample_rate=32000", "-t", "4", "-c:a", "aac", "-b:a", "48k", "-f", "adts", "-")))
+	var units [][]byte
+	for len(data) > 0 {
+		length := int(data[3]&3)<<11 | int(data[4])<<3 | int(data[5])>>5
+		units, data = append(units, data[:length]), data[length:]
+	}
+	return units
+}

@@ -26,6 +26,7 @@ type fakeRelay struct {
 	mutex  sync.Mutex // guards what follows, which tests set
 	clip   *clip
 	sound  media.Codec // CodecUnknown: none
+	aac    [][]byte    // with sound CodecAAC: units with ADTS headers, played in a loop
 	refuse error       // what Subscribe answers and ends with
 	away   bool        // the vehicle's connection has ended
 	mute   bool        // no frames
@@ -150,9 +151,18 @@ func (r *fakeRelay) frames(n int) []*relayv1.Frame {
 		frameType = relayv1.FrameType_FRAME_TYPE_KEY
 	}
 	if r.sound != media.CodecUnknown {
+		pts, payloadType, data := time.Duration(n)*frameTime, uint32(6), tone(n)
+		if r.sound == media.CodecAAC {
+			payloadType, data = 19, nil
+			begin := (pts + aacUnitTime - 1) / aacUnitTime
+			for k := begin; k*aacUnitTime < pts+frameTime; k++ {
+				data = append(data, r.aac[int(k)%len(r.aac)]...)
+			}
+			pts = begin * aacUnitTime
+		}
 		frames = append(frames, &relayv1.Frame{
-			Sequence: sequence, Type: relayv1.FrameType_FRAME_TYPE_AUDIO, Codec: relayv1.Codec(r.sound), PayloadType: 6,
-			PtsUs: (time.Duration(n) * frameTime).Microseconds(), ReceivedUs: received, Data: tone(n),
+			Sequence: sequence, Type: relayv1.FrameType_FRAME_TYPE_AUDIO, Codec: relayv1.Codec(r.sound), PayloadType: payloadType,
+			PtsUs: pts.Microseconds(), ReceivedUs: received, Data: data,
 		})
 	}
 	if !p.key || !r.noKeys {

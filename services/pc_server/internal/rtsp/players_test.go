@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"multi_process_server/pkg/media"
 )
@@ -21,23 +22,27 @@ func TestFFmpegPlays(t *testing.T) {
 		clip               *clip
 		sound              media.Codec
 	}{
-		{"H.264", "h264", "pcm_alaw", makeClip(t, "704x576", 4), media.CodecG711A},
-		{"without sound", "h264", "pcm_alaw", makeClip(t, "320x240", 4), media.CodecUnknown},
-		{"µ-law", "h264", "pcm_mulaw", makeClip(t, "320x240", 4), media.CodecG711U},
-		{"B-frames", "h264", "pcm_alaw", makeClip(t, "320x240", 4, "-c:v", "libx264", "-bf", "2", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0"), media.CodecG711A},
-		{"H.265", "hevc", "pcm_alaw", makeClip(t, "320x240", 4, "-c:v", "libx265", "-x265-params", "log-level=error:bframes=0"), media.CodecG711A},
+		{"H.264", "h264", "pcm_alaw|8000", makeClip(t, "704x576", 4), media.CodecG711A},
+		{"without sound", "h264", "pcm_alaw|8000", makeClip(t, "320x240", 4), media.CodecUnknown},
+		{"µ-law", "h264", "pcm_mulaw|8000", makeClip(t, "320x240", 4), media.CodecG711U},
+		{"B-frames", "h264", "pcm_alaw|8000", makeClip(t, "320x240", 4, "-c:v", "libx264", "-bf", "2", "-x264-params", "bframes=2:b-adapt=0:b-pyramid=0"), media.CodecG711A},
+		{"AAC", "h264", "aac|32000", makeClip(t, "320x240", 4), media.CodecAAC},
+		{"H.265", "hevc", "pcm_alaw|8000", makeClip(t, "320x240", 4, "-c:v", "libx265", "-x265-params", "log-level=error:bframes=0"), media.CodecG711A},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := startRelay(t, test.clip, "127.0.0.1:0")
-			r.sound = test.sound
+			if test.sound == media.CodecAAC {
+				r.set(func() { r.aac = makeAAC(t) })
+			}
+			r.set(func() { r.sound = test.sound })
 			s := startServer(t, r, nil)
 			for _, transport := range []string{"tcp", "udp"} {
 				out := run(t, exec.Command(ffprobe, "-v", "error", "-rtsp_transport", transport, "-show_entries", "stream=codec_name,sample_rate,channels,avg_frame_rate", "-of", "compact=p=0:nk=1", url(s, path)))
-				want := fmt.Sprintf("%s|25/1\n%s|8000|1|0/0\n", test.video, test.audio)
+				want := fmt.Sprintf("%s|25/1\n%s|1|0/0\n", test.video, test.audio)
 				if out != want {
 					t.Errorf("%s: ffprobe says %q, want %q", transport, out, want)
 				}
-				if transport == "udp" && test.video+test.audio != "h264pcm_alaw" {
+				if transport == "udp" && test.video+test.audio != "h264pcm_alaw|8000" && test.sound != media.CodecAAC {
 					continue
 				}
 				// Whatever is wrong makes ffmpeg exit with an error.
@@ -112,7 +117,7 @@ func TestSenderReports(t *testing.T) {
 			}
 			report, newest := p.reports[i][0], p.packets[i][len(p.packets[i])-1]
 			ticks := int32(newest.Timestamp - report.RTPTime)
-			at[i] = float64(report.NTPTime)/(1<<32) + float64(ticks)/float64(clockRates[i])
+			at[i] = float64(report.NTPTime)/(1<<32) + float64(ticks)/float64(p.desc.Medias[i].Formats[0].ClockRate())
 		}
 		p.mutex.Unlock()
 		if apart := at[trackVideo] - at[trackAudio]; apart < -0.2 || apart > 0.2 {
@@ -123,5 +128,40 @@ func TestSenderReports(t *testing.T) {
 			t.Errorf("%s: the newest picture is %.3f s old", transport, behind)
 		}
 		p.client.Close()
+	}
+}
+
+// TestAACFallsSilent checks that players get silence that they can decode where AAC has stopped.
+func TestAACFallsSilent(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, makeClip(t, "320x240", 4), "127.0.0.1:0")
+	r.set(func() { r.sound, r.aac = media.CodecAAC, makeAAC(t) })
+	s := startServer(t, r, nil)
+	p := play(t, url(s, path), gortsplib.TransportTCP)
+	p.more(trackAudio, 10)
+	r.set(func() { r.aac = [][]byte{nil} })
+	p.more(trackVideo, 50)
+	out := run(t, exec.Command(tool(t, "ffmpeg", "ffmpeg"), "-v", "error", "-xerror", "-err_detect", "explode", "-rtsp_transport", "tcp", "-i", url(s, path), "-t", "2", "-map", "0:a", "-f", "s16le", "-"))
+	if len(out) < 32000 || strings.Trim(out, "\x00") != "" {
+		t.Errorf("%d bytes of sound, want silence of a second or so", len(out))
+	}
+	checkOrder(t, p.more(trackAudio, 1))
+}
+
+// TestAACComesLate checks that sound that an SDP has not promised is counted and leaves silence.
+func TestAACComesLate(t *testing.T) {
+	t.Parallel()
+	r := startRelay(t, makeClip(t, "320x240", 4), "127.0.0.1:0")
+	units := makeAAC(t)
+	r.set(func() { r.sound, r.aac = media.CodecAAC, [][]byte{nil} })
+	s := startServer(t, r, nil)
+	p := play(t, url(s, path), gortsplib.TransportTCP)
+	p.more(trackAudio, 1)
+	r.set(func() { r.aac = units })
+	eventually(t, "AAC is left out", func() bool { return testutil.ToFloat64(s.metrics.framesRefused.WithLabelValues("sound")) > 0 })
+	packets := p.more(trackAudio, 20)
+	checkOrder(t, packets)
+	if last := packets[len(packets)-1]; last.PayloadType != payloadTypeALaw || last.Payload[0] != 0xd5 {
+		t.Errorf("payload type %d beginning with %x, want silence in A-law", last.PayloadType, last.Payload[0])
 	}
 }

@@ -15,10 +15,10 @@ func (v *viewer) run(ctx context.Context) {
 	defer close(v.done)
 	// The reports go first, so that the player has sound and picture on one clock from the first packet on. They speak
 	// of the same instant.
-	now, begin := time.Now(), trackVideo.duration(v.burst.start())
+	now, begin := time.Now(), videoClock.duration(v.burst.start())
 	for t, out := range v.out {
 		if out != nil {
-			v.report(track(t), track(t).ticks(begin), now)
+			v.report(track(t), out.clock.ticks(begin), now)
 		}
 	}
 	for sent := 0; ; {
@@ -32,7 +32,7 @@ func (v *viewer) run(ctx context.Context) {
 		}
 		for i, payload := range u.payloads {
 			last := i == len(u.payloads)-1
-			if !v.write(ctx, u.track, timestamp, payload, last && u.track == trackVideo) {
+			if !v.write(ctx, u.track, timestamp, payload, last && u.marked) {
 				return
 			}
 			if sent++; v.udp && sent%udpBurst == 0 {
@@ -89,7 +89,7 @@ func (v *viewer) report(t track, timestamp int64, now time.Time) {
 	// When the write queue is full the report is left out; another one follows.
 	v.session.WritePacketRTCP(out.media, &rtcp.SenderReport{ //nolint:errcheck
 		SSRC:        out.ssrc,
-		NTPTime:     ntpTime(v.origin.Add(t.duration(timestamp))),
+		NTPTime:     ntpTime(v.origin.Add(out.clock.duration(timestamp))),
 		RTPTime:     out.offset + uint32(timestamp),
 		PacketCount: out.packets,
 		OctetCount:  out.bytes,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
 	"multi_process_server/pkg/audio"
 	"multi_process_server/pkg/media"
@@ -25,9 +26,13 @@ const (
 	silencePacket = 320
 )
 
-// sound turns the stream's sound, whatever it is, into the G.711 that the SDP offers. It belongs to one goroutine.
+// sound turns the stream's sound into what the SDP offers: AAC as it is, and everything else as G.711. It belongs to one
+// goroutine.
 type sound struct {
-	ulaw bool // the SDP offers µ-law, else A-law
+	fixed bool // the SDP is made; before that, the offer follows what the vehicle sends
+	coded bool // the offer is AAC
+	ulaw  bool // else it is G.711: µ-law, or A-law
+	aac   aac
 
 	codec       media.Codec // of decoder
 	payloadType uint8
@@ -41,22 +46,41 @@ type sound struct {
 	started bool
 	next    int64 // timestamp of the sample that follows the last one sent
 	heard   bool
-	heardAt int64 // how far the picture was when sound came last
+	heardAt time.Duration // how far the picture was when sound came last
 }
 
 // units returns the sound of one frame, none when it is to be left out because there is too much. The picture has come
-// as far as picture, in this track's ticks.
-func (s *sound) units(f *media.Frame, picture int64) ([]*unit, error) {
+// as far as picture. An error may come with units: what was good before the damage.
+func (s *sound) units(f *media.Frame, picture time.Duration) ([]*unit, error) {
+	if f.Codec == media.CodecAAC {
+		accessUnits, err := s.aac.parse(f, s.fixed && s.coded)
+		if len(accessUnits) == 0 {
+			return nil, err
+		}
+		if !s.offer(true, false) {
+			return nil, errOffered
+		}
+		if !s.place(f.PTS, picture) {
+			return nil, err
+		}
+		var units []*unit
+		for _, accessUnit := range accessUnits {
+			payloads, size := s.aac.payloads(accessUnit)
+			if len(payloads) > 0 {
+				units = append(units, &unit{track: trackAudio, marked: true, timestamp: s.next, payloads: payloads, size: size})
+			}
+			s.next += mpeg4audio.SamplesPerAccessUnit
+		}
+		return units, err
+	}
 	pcm, err := s.decode(f)
 	if err != nil || len(pcm) == 0 {
 		return nil, err
 	}
-	s.heard, s.heardAt = true, picture
-	timestamp := trackAudio.ticks(f.PTS)
-	switch ahead := trackAudio.duration(s.next - timestamp); {
-	case !s.started, ahead < -soundGap:
-		s.started, s.next = true, timestamp
-	case ahead > soundAhead:
+	if !s.offer(false, f.Codec == media.CodecG711U) {
+		return nil, errOffered
+	}
+	if !s.place(f.PTS, picture) {
 		return nil, nil
 	}
 	var units []*unit
@@ -75,23 +99,67 @@ func (s *sound) units(f *media.Frame, picture int64) ([]*unit, error) {
 	return units, nil
 }
 
+// offer makes what the vehicle sends the offer, as long as there is no SDP, and reports whether it has a place in it.
+func (s *sound) offer(coded, ulaw bool) bool {
+	if s.fixed {
+		return s.coded == coded
+	}
+	if coded || s.coded {
+		s.started = false // the clock may have changed
+	}
+	s.coded, s.ulaw = coded, ulaw
+	return true
+}
+
+func (s *sound) clock() clock {
+	if s.coded {
+		return clock(s.aac.config.SampleRate)
+	}
+	return g711Clock
+}
+
+// place sets the next sample's timestamp for sound of that time. It reports false when there is too much.
+func (s *sound) place(pts, picture time.Duration) bool {
+	s.heard, s.heardAt = true, picture
+	timestamp := s.clock().ticks(pts)
+	switch ahead := s.clock().duration(s.next - timestamp); {
+	case !s.started, ahead < -soundGap:
+		s.started, s.next = true, timestamp
+	case ahead > soundAhead:
+		return false
+	}
+	return true
+}
+
 // silence returns what is missing until picture, where sound has stopped or never was.
-func (s *sound) silence(picture int64) []*unit {
-	if s.heard && trackAudio.duration(picture-s.heardAt) < silenceAfter {
+func (s *sound) silence(picture time.Duration) []*unit {
+	if s.heard && picture-s.heardAt < silenceAfter {
 		return nil
 	}
-	if !s.started || trackAudio.duration(picture-s.next) > 2*silenceAfter { // further back it is no use to anybody
-		s.started, s.next = true, picture-silencePacket
+	payloads, samples := s.silent()
+	if payloads == nil {
+		return nil
+	}
+	now := s.clock().ticks(picture)
+	if !s.started || s.clock().duration(now-s.next) > 2*silenceAfter { // further back it is no use to anybody
+		s.started, s.next = true, now-samples
 	}
 	var units []*unit
-	for ; s.next+silencePacket <= picture; s.next += silencePacket {
-		payload := silentALaw[:]
-		if s.ulaw {
-			payload = silentULaw[:]
-		}
-		units = append(units, &unit{track: trackAudio, timestamp: s.next, payloads: [][]byte{payload}, size: len(payload)})
+	for ; s.next+samples <= now; s.next += samples {
+		units = append(units, &unit{track: trackAudio, marked: s.coded, timestamp: s.next, payloads: payloads, size: len(payloads[0])})
 	}
 	return units
+}
+
+// silent is a packet of silence and how many samples it has.
+func (s *sound) silent() (payloads [][]byte, samples int64) {
+	switch {
+	case s.coded:
+		return s.aac.silence(), mpeg4audio.SamplesPerAccessUnit
+	case s.ulaw:
+		return [][]byte{silentULaw[:]}, silencePacket
+	}
+	return [][]byte{silentALaw[:]}, silencePacket
 }
 
 var silentALaw, silentULaw = silent(0xd5), silent(0xff)
@@ -128,11 +196,11 @@ func (s *sound) decode(f *media.Frame) ([]int16, error) {
 		pcm = s.mono
 	}
 	rate := s.decoder.SampleRate()
-	if int64(rate) == clockRates[trackAudio] {
+	if clock(rate) == g711Clock {
 		return pcm, nil
 	}
 	if s.resampler == nil || s.rate != rate {
-		if s.resampler, err = audio.NewResampler(rate, int(clockRates[trackAudio])); err != nil {
+		if s.resampler, err = audio.NewResampler(rate, int(g711Clock)); err != nil {
 			return nil, err
 		}
 		s.rate = rate
@@ -143,9 +211,12 @@ func (s *sound) decode(f *media.Frame) ([]int16, error) {
 
 // format is the track's entry in the SDP.
 func (s *sound) format() format.Format {
+	if s.coded {
+		return s.aac.format()
+	}
 	payloadType := uint8(payloadTypeALaw)
 	if s.ulaw {
 		payloadType = payloadTypeULaw
 	}
-	return &format.G711{PayloadTyp: payloadType, MULaw: s.ulaw, SampleRate: int(clockRates[trackAudio]), ChannelCount: 1}
+	return &format.G711{PayloadTyp: payloadType, MULaw: s.ulaw, SampleRate: int(g711Clock), ChannelCount: 1}
 }

@@ -239,13 +239,10 @@ func (st *stream) onVideo(f *media.Frame) {
 	}
 }
 
-// picture is how far the video has come, in the sound's ticks.
-func (st *stream) picture() int64 { return trackAudio.ticks(trackVideo.duration(st.edge)) }
+// picture is how far the video has come.
+func (st *stream) picture() time.Duration { return videoClock.duration(st.edge) }
 
 func (st *stream) onSound(f *media.Frame) {
-	if st.served == nil {
-		st.sound.ulaw = f.Codec == media.CodecG711U // what will be offered
-	}
 	units, err := st.sound.units(f, st.picture())
 	if err != nil {
 		st.refuse("sound", err)
@@ -286,7 +283,7 @@ func (st *stream) makeSDP() bool {
 		st.refuse("rtsp", err)
 		return false
 	}
-	st.served = served
+	st.served, st.sound.fixed = served, true
 	width, height := st.video.sets.Size(st.video.codec)
 	st.log.Info().Stringer("video", st.video.codec).Int("width", width).Int("height", height).Msg("stream is ready")
 	return true
@@ -316,7 +313,7 @@ func (st *stream) reset() {
 // disconnect ends every session on the stream, those that pause too. The next key frame makes a new SDP.
 func (st *stream) disconnect() {
 	st.served.Close()
-	st.served = nil
+	st.served, st.sound.fixed = nil, false
 	st.stale()
 	clear(st.viewers)
 }

@@ -11,9 +11,6 @@ const (
 	trackCount
 )
 
-// clockRates are the RTP clocks in Hz (RFC 6184 and RFC 7798; RFC 3551).
-var clockRates = [trackCount]int64{90000, 8000}
-
 func (t track) String() string {
 	if t == trackVideo {
 		return "video"
@@ -21,19 +18,31 @@ func (t track) String() string {
 	return "audio"
 }
 
-// ticks is a time on the stream's clock in units of the track's RTP clock.
-func (t track) ticks(pts time.Duration) int64 {
-	return pts.Microseconds() * (clockRates[t] / 1000) / 1000
+// clock is the rate of a track's RTP clock in Hz.
+type clock int64
+
+// Clocks: RFC 6184 and RFC 7798; RFC 3551. AAC's is its sample rate (RFC 3640).
+const (
+	videoClock clock = 90000
+	g711Clock  clock = 8000
+)
+
+// ticks is a time on the stream's clock in units of this one. Whole seconds go apart, so that years do not overflow.
+func (c clock) ticks(pts time.Duration) int64 {
+	us, rate := pts.Microseconds(), int64(c)
+	return us/1e6*rate + us%1e6*rate/1e6
 }
 
 // duration is the inverse of ticks.
-func (t track) duration(ticks int64) time.Duration {
-	return time.Duration(ticks*1000/(clockRates[t]/1000)) * time.Microsecond
+func (c clock) duration(ticks int64) time.Duration {
+	rate := int64(c)
+	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate*1e6/rate)*time.Microsecond
 }
 
-// Payload types: G.711's are fixed by RFC 3551, video's is the first dynamic one.
+// Payload types: G.711's are fixed by RFC 3551, the others are dynamic.
 const (
 	payloadTypeVideo = 96
+	payloadTypeAAC   = 97
 	payloadTypeULaw  = 0
 	payloadTypeALaw  = 8
 )
@@ -47,6 +56,7 @@ const maxPayload = 1400
 type unit struct {
 	track     track
 	key       bool  // a decoder can start here
+	marked    bool  // the last packet bears RTP's marker: it completes an access unit
 	timestamp int64 // the stream's clock in the track's ticks
 	payloads  [][]byte
 	size      int // bytes of all payloads

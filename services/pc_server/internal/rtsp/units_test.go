@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+
 	"multi_process_server/pkg/media"
 )
 
@@ -86,6 +88,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(uint8(media.CodecH265), uint8(media.FrameKey), annexB([]byte{0x26, 1}, []byte{0x40, 1}, bytes.Repeat([]byte{0x26, 1}, 2000)))
 	f.Add(uint8(media.CodecG711U), uint8(media.FrameAudio), bytes.Repeat([]byte{1}, 5000))
 	f.Add(uint8(media.CodecG726), uint8(media.FrameAudio), []byte{0, 1, 2, 0, 9, 9})
+	f.Add(uint8(media.CodecAAC), uint8(media.FrameAudio), adts(2, bytes.Repeat([]byte{1}, 3000)))
 	f.Fuzz(func(t *testing.T, codec, typ uint8, data []byte) {
 		frame := &media.Frame{Type: media.FrameType(typ), Codec: media.Codec(codec), Data: data}
 		var units []*unit
@@ -132,7 +135,7 @@ func TestSoundTimes(t *testing.T) {
 		{"and then not any more", 2040, 2040},
 	}
 	for _, step := range steps {
-		units, err := s.units(&media.Frame{Codec: media.CodecG711A, PTS: time.Duration(step.pts) * time.Millisecond, Data: make([]byte, 320)}, ms(step.pts))
+		units, err := s.units(&media.Frame{Codec: media.CodecG711A, PTS: time.Duration(step.pts) * time.Millisecond, Data: make([]byte, 320)}, time.Duration(step.pts)*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +149,7 @@ func TestSoundTimes(t *testing.T) {
 	}
 
 	// Long packets are cut, and what is cut fits together.
-	units, err := s.units(&media.Frame{Codec: media.CodecG711U, PTS: 5 * time.Second, Data: make([]byte, 3000)}, ms(5000))
+	units, err := s.units(&media.Frame{Codec: media.CodecG711U, PTS: 5 * time.Second, Data: make([]byte, 3000)}, 5*time.Second)
 	if err != nil || len(units) != 3 || units[2].timestamp != ms(5000)+2*maxPayload || units[2].size != 200 {
 		t.Errorf("3,000 samples: %d units, %v", len(units), err)
 	}
@@ -167,7 +170,7 @@ func TestSoundRateIsFound(t *testing.T) {
 		units, err := s.units(&media.Frame{
 			Type: media.FrameAudio, Codec: media.CodecPCM, PayloadType: 23, PTS: pts,
 			VehicleTimestamp: uint64(5000 + n*40), Data: data,
-		}, trackAudio.ticks(pts))
+		}, pts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,13 +189,45 @@ func TestSoundRateIsFound(t *testing.T) {
 	}
 }
 
+// adts puts a header before an access unit: 32 kHz, mono; object type 2 is AAC-LC.
+func adts(objectType byte, accessUnit []byte) []byte {
+	length := 7 + len(accessUnit)
+	return append([]byte{0xff, 0xf1, (objectType-1)<<6 | 5<<2, 1<<6 | byte(length>>11), byte(length >> 3), byte(length<<5) | 0x1f, 0xfc}, accessUnit...)
+}
+
+func TestAACOffer(t *testing.T) {
+	s := &sound{}
+	send := func(objectType byte, size int) ([]*unit, error) {
+		return s.units(&media.Frame{Type: media.FrameAudio, Codec: media.CodecAAC, PayloadType: 19, PTS: time.Second, Data: adts(objectType, make([]byte, size))}, time.Second)
+	}
+	if units, err := send(2, 3000); err != nil || len(units) != 1 || len(units[0].payloads) != 3 || units[0].timestamp != 32000 || !units[0].marked {
+		t.Fatalf("AAC-LC: %v, %v; want 3 packets at 32000", units, err)
+	}
+	if f, ok := s.format().(*format.MPEG4Audio); !ok || f.ClockRate() != 32000 || f.RTPMap() != "mpeg4-generic/32000/1" {
+		t.Errorf("the offer is %v", s.format())
+	}
+	if units, err := send(1, 300); err == nil || len(units) != 0 {
+		t.Errorf("AAC main: %v, %v; want an error", units, err)
+	}
+	if s.clock() != 32000 || len(s.silence(3*time.Second)) == 0 {
+		t.Error("the offer does not stand after one that cannot be made")
+	}
+	s.fixed = true
+	if units, err := s.units(&media.Frame{Codec: media.CodecG711A, PTS: 4 * time.Second, Data: make([]byte, 320)}, 4*time.Second); !errors.Is(err, errOffered) || len(units) != 0 {
+		t.Errorf("G.711 where AAC is offered: %v, %v", units, err)
+	}
+	s = &sound{fixed: true}
+	if units, err := send(2, 300); !errors.Is(err, errOffered) || len(units) != 0 {
+		t.Errorf("AAC where G.711 is offered: %v, %v", units, err)
+	}
+}
+
 func TestSilence(t *testing.T) {
-	s := &sound{ulaw: true}
-	ms := func(n int64) int64 { return 8 * n }
+	s := &sound{fixed: true, ulaw: true}
 	expect := func(picture int64, want ...int64) {
 		t.Helper()
 		var got []int64
-		for _, u := range s.silence(ms(picture)) {
+		for _, u := range s.silence(time.Duration(picture) * time.Millisecond) {
 			got = append(got, u.timestamp/8)
 			if u.payloads[0][0] != 0xff {
 				t.Errorf("silence is %x", u.payloads[0][0])
@@ -204,7 +239,7 @@ func TestSilence(t *testing.T) {
 	}
 	hear := func(pts, picture int64) int {
 		t.Helper()
-		units, err := s.units(&media.Frame{Codec: media.CodecG711A, PTS: time.Duration(pts) * time.Millisecond, Data: make([]byte, 320)}, ms(picture))
+		units, err := s.units(&media.Frame{Codec: media.CodecG711A, PTS: time.Duration(pts) * time.Millisecond, Data: make([]byte, 320)}, time.Duration(picture)*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,12 +311,12 @@ func TestBurst(t *testing.T) {
 
 func TestTicks(t *testing.T) {
 	year := 365 * 24 * time.Hour
-	for _, track := range []track{trackVideo, trackAudio} {
-		if got, want := track.ticks(year+time.Second)-track.ticks(year), clockRates[track]; got != want {
-			t.Errorf("%s: a second after a year is %d ticks, want %d", track, got, want)
+	for _, clock := range []clock{videoClock, g711Clock, 44100} {
+		if got, want := clock.ticks(year+time.Second)-clock.ticks(year), int64(clock); got != want {
+			t.Errorf("a second after a year is %d ticks of %d Hz", got, want)
 		}
-		if got := track.duration(track.ticks(year)); got != year {
-			t.Errorf("%s: %v came back as %v", track, year, got)
+		if got := clock.duration(clock.ticks(year)); got != year {
+			t.Errorf("%d Hz: %v came back as %v", clock, year, got)
 		}
 	}
 }

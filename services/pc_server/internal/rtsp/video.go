@@ -51,7 +51,7 @@ func (v *video) observe(data []byte) (changed bool, err error) {
 // media.ErrParameterSet comes with a unit, which goes by the last sets that were good.
 func (v *video) unit(f *media.Frame) (u *unit, changed bool, err error) {
 	v.nalus = media.AppendNALUs(v.nalus[:0], f.Data)
-	u = &unit{track: trackVideo, timestamp: trackVideo.ticks(f.PTS)}
+	u = &unit{track: trackVideo, marked: true, timestamp: videoClock.ticks(f.PTS)}
 	if f.Type == media.FrameKey && media.ContainsKey(v.codec, v.nalus) {
 		changed, err = v.sets.Observe(v.codec, v.nalus)
 		u.key = v.sets.Complete(v.codec)

@@ -62,6 +62,7 @@ type queued struct {
 type output struct {
 	media          *description.Media
 	payloadType    uint8
+	clock          clock
 	ssrc           uint32
 	offset         uint32 // of timestamps, random as RFC 3550 wants it
 	sequence       uint16
@@ -78,7 +79,7 @@ func addOutputs(outputs *[trackCount]*output, session *gortsplib.ServerSession, 
 			if media == medias[t] && outputs[t] == nil {
 				f := media.Formats[0]
 				outputs[t] = &output{
-					media: media, payloadType: f.PayloadType(), ssrc: stats.Medias[media].Formats[f].LocalSSRC,
+					media: media, payloadType: f.PayloadType(), clock: clock(f.ClockRate()), ssrc: stats.Medias[media].Formats[f].LocalSSRC,
 					offset: rand.Uint32(), sequence: uint16(rand.Uint32()),
 				}
 			}
