@@ -61,7 +61,7 @@ func (q *Queue) push(ctx context.Context, bound int, command []byte) error {
 	case notPushed(err):
 		return fmt.Errorf("%w: %w", ErrQueueDown, err)
 	case err != nil:
-		return fmt.Errorf("%w (%v)", ErrQueueSilent, err) //nolint:errorlint // only what it is to the hub counts
+		return fmt.Errorf("%w: %w", ErrQueueSilent, err)
 	case length == 0:
 		return ErrQueueFull
 	}
