@@ -41,7 +41,7 @@ func (e *unsupportedError) Error() string {
 
 // audioTrack makes an AAC track that never pauses: the vehicle's sound where there is some, silence elsewhere. Times
 // follow from the number of samples, so that units adjoin exactly; the vehicle's clock is followed by putting in
-// silence and cutting sound.
+// silence and cutting sound. What arrives as AAC is passed on, all else is decoded and encoded.
 type audioTrack struct {
 	metrics *Metrics
 
@@ -50,16 +50,18 @@ type audioTrack struct {
 	payloadType uint8
 	known       bool // a decoder was looked for
 	pcm         []int16
+	vehicle     vehicleAAC
 
-	encoder audio.AACEncoder // nil while no output wants sound
-	format  *Format
-	rate    int           // of the encoder's input, Hz
-	base    time.Duration // time of the first sample that the encoder got
-	fed     int64         // samples that the encoder got
-	ranIn   int64         // of them, the silence of its run-in
-	made    int64         // units that it gave
-	from    time.Duration // no unit stands before it
+	format  *Format          // of what comes out; nil while no output wants sound
+	encoder audio.AACEncoder // nil while the vehicle's AAC is passed on
+	rate    int              // of the encoder's input or of the vehicle's AAC, Hz
+	base    time.Duration    // time of the first sample
+	fed     int64            // samples that the encoder got or that were passed on
+	ranIn   int64            // of them, the silence of the encoder's run-in
+	made    int64            // units that the encoder gave
+	from    time.Duration    // no unit stands before it
 	lastPTS time.Duration
+	next    time.Duration // where the last unit ends
 
 	// Alignment of the vehicle's sound with the count of samples.
 	heard              time.Duration // where its last packet ended
@@ -72,7 +74,16 @@ type audioTrack struct {
 	units   []*Unit // scratch, valid until the next call
 }
 
-// start makes the encoder: the track begins at a time of the stream.
+// open lets the track begin at a time of the stream, with silence like the sound that came last.
+func (a *audioTrack) open(at time.Duration) error {
+	if a.vehicle.format != nil {
+		a.passOn(at)
+		return nil
+	}
+	return a.start(silenceRate, at)
+}
+
+// start makes the encoder: the track goes on where the last unit ends, but not before a time of the stream.
 func (a *audioTrack) start(rate int, at time.Duration) error {
 	encoder, err := audio.NewAACEncoder(rate)
 	if err != nil {
@@ -80,6 +91,7 @@ func (a *audioTrack) start(rate int, at time.Duration) error {
 	}
 	a.release()
 	a.encoder, a.rate = encoder, rate
+	a.vehicle = vehicleAAC{units: a.vehicle.units}
 	a.format = &Format{Codec: media.CodecAAC, Record: encoder.Config(), SampleRate: encoder.SampleRate()}
 	a.fed, a.made = 0, 0
 	if err := a.runIn(); err != nil {
@@ -108,10 +120,17 @@ func (a *audioTrack) runIn() error {
 	return nil
 }
 
-// begin lets what comes next stand at a time of the stream.
+// begin lets the next unit stand at a time of the stream, or where the last one ends. The samples of an encoder's run-in
+// end there or less than a unit before, so that none of the vehicle's is lost.
 func (a *audioTrack) begin(at time.Duration) {
-	a.from = max(at, a.lastPTS)
-	a.base = a.from - span(a.ranIn, a.rate)
+	a.from = max(at, a.next).Truncate(time.Millisecond)
+	a.base = a.from
+	if a.encoder != nil {
+		rate, unit, delay := a.encoder.SampleRate(), int64(a.encoder.FrameSamples()), int64(a.encoder.Delay())
+		ranIn := samples(span(a.ranIn, a.rate), rate) + 1
+		units := (ranIn + delay + unit - 1) / unit
+		a.base -= span(units*unit-delay, rate)
+	}
 }
 
 // place moves a track that has had no sound yet to where the picture begins.
@@ -133,19 +152,23 @@ func (a *audioTrack) release() {
 // stop ends the track. It misses packets from now on, so whatever comes later is for another decoder.
 func (a *audioTrack) stop() {
 	a.release()
-	a.known = false
+	a.known, a.format = false, nil
 }
 
-func (a *audioTrack) running() bool { return a.encoder != nil }
+func (a *audioTrack) running() bool { return a.format != nil }
 
-// end is the time up to which the encoder has samples.
+// end is the time up to which there are samples.
 func (a *audioTrack) end() time.Duration { return a.base + span(a.fed, a.rate) }
 
 // write takes a packet of the vehicle's sound that begins at pts. The units are valid until the next call.
 func (a *audioTrack) write(f *media.Frame, pts time.Duration) ([]*Unit, error) {
 	a.units = a.units[:0]
-	if a.encoder == nil {
+	if !a.running() {
 		return nil, nil
+	}
+	if f.Codec == media.CodecAAC {
+		err := a.pass(f, pts)
+		return a.units, err
 	}
 	if err := a.chooseDecoder(f); err != nil || a.decoder == nil {
 		return nil, err
@@ -160,8 +183,8 @@ func (a *audioTrack) write(f *media.Frame, pts time.Duration) ([]*Unit, error) {
 	}
 	a.pcm = pcm
 	pcm = mono(pcm, a.decoder.Channels())
-	if rate := a.decoder.SampleRate(); rate != a.rate {
-		if err := a.start(rate, a.end()); err != nil {
+	if rate := a.decoder.SampleRate(); a.encoder == nil || rate != a.rate {
+		if err := a.start(rate, a.from); err != nil {
 			a.decoder = nil
 			return nil, err
 		}
@@ -247,7 +270,7 @@ func (a *audioTrack) openWindow(pts time.Duration) {
 // fill makes silence up to a time of the stream, leaving room for sound that is late.
 func (a *audioTrack) fill(to time.Duration) ([]*Unit, error) {
 	a.units = a.units[:0]
-	if a.encoder == nil {
+	if !a.running() {
 		return nil, nil
 	}
 	if a.hearing && to-a.heard < soundGone {
@@ -259,14 +282,21 @@ func (a *audioTrack) fill(to time.Duration) ([]*Unit, error) {
 	return a.units, nil
 }
 
-// pad encodes silence up to a time.
+// pad puts in silence up to a time; between units of the vehicle's AAC it is whole units, to the nearest.
 func (a *audioTrack) pad(to time.Duration) error {
 	if to-a.end() > maxFill {
 		// The encoder's last samples come out at their new place: a few milliseconds of the past.
 		a.base += to - a.end()
 		return nil
 	}
-	for n := samples(to-a.end(), a.rate); n > 0; {
+	n := samples(to-a.end(), a.rate)
+	if a.encoder == nil {
+		for ; n >= aacFrame/2; n -= aacFrame {
+			a.emit(a.format.Lead)
+		}
+		return nil
+	}
+	for n > 0 {
 		if a.silence == nil {
 			a.silence = make([]int16, 1024)
 		}
@@ -290,16 +320,21 @@ func (a *audioTrack) encode(pcm []int16) error {
 		return fmt.Errorf("the stream goes on without sound: %w", err)
 	}
 	for _, data := range units {
-		first := a.made*int64(a.encoder.FrameSamples()) - int64(a.encoder.Delay())
+		first := a.made*aacFrame - int64(a.encoder.Delay())
 		a.made++
-		pts := (a.base + span(first, a.encoder.SampleRate())).Truncate(time.Millisecond)
-		if pts < a.from || pts <= a.lastPTS {
-			continue
-		}
-		a.lastPTS = pts
-		a.units = append(a.units, newAudioUnit(a.format, pts, data))
+		a.append(a.base+span(first, a.encoder.SampleRate()), data)
 	}
 	return nil
+}
+
+// append adds to a.units what stands where a unit may stand. The data is copied.
+func (a *audioTrack) append(at time.Duration, data []byte) {
+	pts := at.Truncate(time.Millisecond)
+	if pts < a.from || pts <= a.lastPTS {
+		return
+	}
+	a.lastPTS, a.next = pts, at+span(aacFrame, a.format.SampleRate)
+	a.units = append(a.units, newAudioUnit(a.format, pts, data))
 }
 
 // mono mixes two channels in place.

@@ -15,7 +15,7 @@ var (
 )
 
 // Decode has ffmpeg decode some seconds of a stream and fails at the least complaint. It returns the sound's mean
-// volume in dB: silence is below -80.
+// volume in dB, of what comes after the last change of its format: silence is below -80.
 func Decode(t testing.TB, url string, seconds int) float64 {
 	t.Helper()
 	ffmpeg := Require(t, "ffmpeg", "ffmpeg")
@@ -32,11 +32,11 @@ func Decode(t testing.TB, url string, seconds int) float64 {
 	if line := trouble.Find(said.Bytes()); line != nil {
 		t.Errorf("ffmpeg %s: %s\n%s", url, line, &said)
 	}
-	volume := meanVolume.FindSubmatch(said.Bytes())
-	if volume == nil {
+	volumes := meanVolume.FindAllSubmatch(said.Bytes(), -1)
+	if volumes == nil {
 		t.Fatalf("ffmpeg %s: no sound\n%s", url, &said)
 	}
-	mean, err := strconv.ParseFloat(string(volume[1]), 64)
+	mean, err := strconv.ParseFloat(string(volumes[len(volumes)-1][1]), 64)
 	if err != nil {
 		t.Fatal(err)
 	}

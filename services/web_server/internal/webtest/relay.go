@@ -15,6 +15,7 @@ import (
 	relayv1 "multi_process_server/proto/relay/v1"
 
 	"multi_process_server/pkg/audio"
+	"multi_process_server/pkg/jt1078"
 	"multi_process_server/pkg/media"
 )
 
@@ -42,6 +43,8 @@ type Content struct {
 	Paused bool
 	// AudioCodec, G.711A when 0.
 	AudioCodec media.Codec
+	// AAC, when not nil, is the sound, in place of the tone: packets in ADTS, in a loop.
+	AAC *AAC
 	// Fail ends every subscription with this error.
 	Fail error
 	// Edit changes a picture on its way.
@@ -188,6 +191,17 @@ func (s *sender) tick(content *Content, n int) error {
 		return err
 	}
 	if content.Silent {
+		return nil
+	}
+	if content.AAC != nil {
+		for _, packet := range content.AAC.due(n) {
+			err := s.send(&relayv1.Frame{
+				Type: relayv1.FrameType_FRAME_TYPE_AUDIO, Codec: relayv1.Codec_CODEC_AAC, PayloadType: uint32(jt1078.PayloadAAC), Data: packet,
+			})
+			if err != nil {
+				return err
+			}
+		}
 		return nil
 	}
 	codec := content.AudioCodec
