@@ -22,6 +22,9 @@ const (
 	// delivers what it held back within that; a vehicle whose clock stood still never catches up.
 	catchUp       = 3 * time.Second
 	behindAllowed = 500 * time.Millisecond
+	// staleAfter is how long after the last picture the group that is kept is no longer a beginning for a joiner, who
+	// would take it for what is there now.
+	staleAfter = 5 * time.Second
 	// complainAgain is the least time between two lines in the log about one stream's trouble.
 	complainAgain = 5 * time.Second
 )
@@ -107,7 +110,7 @@ func (p *Pipeline) Attach(format string) *Output {
 		return o
 	}
 	if !p.audio.running() {
-		p.report(p.audio.open(p.clock()))
+		p.report(p.audio.start(silenceRate, p.clock()))
 	}
 	p.join(o)
 	p.outputs[o] = struct{}{}
@@ -168,6 +171,9 @@ func (p *Pipeline) OnState(s relay.State) {
 		p.Log.Info().Stringer("stage", s.Stage).Str("detail", s.Detail).Msg("stream")
 	}
 	p.state = s
+	if s.Stage == relay.StageFailed {
+		p.cache.Clear()
+	}
 	for o := range p.outputs {
 		o.wake()
 	}
@@ -223,7 +229,7 @@ func (p *Pipeline) catchUp(pts time.Duration, now time.Time) time.Duration {
 	return 0
 }
 
-// fillPauses keeps the sound going while nothing comes.
+// fillPauses keeps the sound going while nothing comes, and lets go of pictures that are out of date.
 func (p *Pipeline) fillPauses() {
 	for {
 		select {
@@ -234,6 +240,9 @@ func (p *Pipeline) fillPauses() {
 		p.mutex.Lock()
 		if p.video.started {
 			p.sendAll(p.audio.fill(p.clock()))
+		}
+		if time.Since(p.lastVideo) > staleAfter {
+			p.cache.Clear()
 		}
 		p.quiet.Reset(quiet)
 		p.mutex.Unlock()

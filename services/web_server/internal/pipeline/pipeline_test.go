@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -144,6 +145,43 @@ func TestJoinerStandsAtNow(t *testing.T) {
 	if n := f.metric(t, "web_outputs"); n != 0 {
 		t.Errorf("%v outputs left", n)
 	}
+}
+
+// Who joins after the vehicle has gone is not shown what was there before.
+func TestJoinerGetsNoOldPictures(t *testing.T) {
+	clip := webtest.NewClip(t, "320x240")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed(t, pipeline.DefaultConfig())
+		joined := func() int {
+			o := f.Attach("flv")
+			defer o.Close()
+			video, _ := take(t, o)
+			return len(video)
+		}
+		for n := range 20 {
+			f.picture(clip, n)
+		}
+		time.Sleep(3 * time.Second)
+		if n := joined(); n != 20 {
+			t.Errorf("in a pause: %d pictures", n)
+		}
+		time.Sleep(3 * time.Second)
+		if n := joined(); n != 0 {
+			t.Errorf("after a long pause: %d pictures", n)
+		}
+		f.picture(clip, 20)
+		if n := joined(); n != 0 {
+			t.Errorf("%d pictures without a key frame", n)
+		}
+		f.picture(clip, 0)
+		if n := joined(); n != 1 {
+			t.Errorf("after the next key frame: %d pictures", n)
+		}
+		f.OnState(relay.State{Stage: relay.StageFailed})
+		if n := joined(); n != 0 {
+			t.Errorf("after a failure: %d pictures", n)
+		}
+	})
 }
 
 func TestBFrames(t *testing.T) {
