@@ -16,8 +16,9 @@ const (
 
 // How far a vehicle's timestamp may stray before the Clock stops believing that it is the same timescale.
 const (
-	// maxAhead beyond the time that has passed since the track's last frame. Vehicles send what they have buffered
-	// in a burst, a few seconds at most; more is a clock that was set.
+	// maxAhead beyond the time that has passed since the track's last frame, and since the stream's first. Vehicles
+	// send what they have buffered in a burst, a few seconds at most; more is a clock that was set, or one that runs
+	// fast.
 	maxAhead = 3 * time.Second
 	// maxBehind what has arrived last. A stalled connection delivers late; later than this the viewers' players have
 	// given up waiting anyway, or the vehicle's clock stood still during a pause.
@@ -37,11 +38,14 @@ const (
 //     stream has come to by the time of arrival. So it is after a re-dial, too.
 //   - Tracks that jump together stay together: where another track's timescale fits a timestamp, that one is used, so
 //     the vehicle's synchronisation of picture and sound is kept exactly. Separate clocks are aligned by arrival.
+//   - No timescale leads the stream further than maxAhead beyond the time since its first frame. One that would, as its
+//     clock runs fast, begins again where the stream is: it keeps the lead, and gains no more.
 //
 // It is pure: it knows no time but what it is given. The zero value is ready; a Clock is not safe for concurrent use.
 type Clock struct {
 	tracks  [trackCount]timeline
 	started bool
+	origin  time.Time // arrival of the stream's first frame
 	// The stream's newest frame, of whatever track: what "now" is reckoned from.
 	pts     time.Duration
 	arrival time.Time
@@ -89,7 +93,12 @@ func (c *Clock) plausible(t *timeline, timestamp uint64, elapsed time.Duration, 
 		return false
 	}
 	pts, ok := t.at(timestamp)
-	return ok && pts >= t.pts-maxBack && pts >= c.now(arrival)-maxBehind
+	return ok && pts >= t.pts-maxBack && pts >= c.now(arrival)-maxBehind && !c.leads(pts, arrival)
+}
+
+// leads reports whether a frame of that PTS would be too far ahead of the time since the stream's first.
+func (c *Clock) leads(pts time.Duration, arrival time.Time) bool {
+	return c.started && pts > arrival.Sub(c.origin)+maxAhead
 }
 
 // anchor begins a new timescale for the track: another track's where the timestamp fits it, else one by arrival.
@@ -101,7 +110,7 @@ func (c *Clock) anchor(t *timeline, timestamp uint64, arrival time.Time) time.Du
 		if other == t || !other.anchored {
 			continue
 		}
-		if pts, ok := other.at(timestamp); ok && pts >= now-maxAhead && pts <= now+maxAhead {
+		if pts, ok := other.at(timestamp); ok && pts >= now-maxAhead && pts <= now+maxAhead && !c.leads(pts, arrival) {
 			t.anchor, t.anchorPTS = other.anchor, other.anchorPTS
 			return pts
 		}
@@ -123,6 +132,9 @@ func (c *Clock) advance(t *timeline, pts time.Duration, arrival time.Time) time.
 		pts = max(pts, t.pts+minStep)
 	}
 	pts = max(pts, 0)
+	if !c.started {
+		c.origin = arrival
+	}
 	t.started, t.pts, t.arrival = true, pts, arrival
 	c.started, c.pts, c.arrival = true, pts, arrival
 	return pts

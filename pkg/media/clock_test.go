@@ -83,6 +83,16 @@ func TestClock(t *testing.T) {
 		{"a pause that the vehicle's clock does not know of", []clockFrame{
 			{v, epoch, 0, 0}, {v, epoch + 40, 180_000, 180_000}, {v, epoch + 80, 180_040, 180_040},
 		}},
+		{"a clock that runs away is followed by arrival as soon as it leads too far", []clockFrame{
+			{v, epoch, 0, 0}, {v, epoch + 2500, 40, 2500}, {v, epoch + 5000, 80, 2540}, {v, epoch + 7500, 120, 2580}, {v, epoch + 10_000, 160, 2620},
+		}},
+		{"picture and sound of a clock that runs away stay together", []clockFrame{
+			{v, epoch, 0, 0}, {a, epoch + 20, 10, 20}, {v, epoch + 2500, 40, 2500}, {a, epoch + 2520, 50, 2520},
+			{v, epoch + 5000, 80, 2550}, {a, epoch + 5020, 90, 2570}, {v, epoch + 5040, 130, 2590},
+		}},
+		{"a second burst, after the first was made up for", []clockFrame{
+			{v, epoch, 0, 0}, {v, epoch + 2000, 1, 2000}, {v, epoch + 2040, 2040, 2040}, {v, epoch + 4040, 2041, 4040},
+		}},
 		{"a re-dial with the same clock", []clockFrame{
 			{v, epoch, 0, 0}, {a, epoch + 10, 10, 10}, {v, epoch + 5000, 5030, 5000}, {a, epoch + 5010, 5040, 5010},
 		}},
@@ -145,10 +155,35 @@ func TestClockNeverGoesBack(t *testing.T) {
 		}
 		passed := arrival.Sub(start)
 		for track := range trackCount {
-			if ahead := last[track] - passed; ahead > passed {
+			if ahead := last[track] - passed; ahead > maxAhead+500*minStep {
 				t.Errorf("seed %d: track %d is %v ahead after %v", seed, track, ahead, passed)
 			}
 		}
+	}
+}
+
+// A vehicle whose clock runs a little fast plays smoothly when its lead is used up, too, picture and sound together.
+func TestClockOfAFastVehicle(t *testing.T) {
+	const frames = 50_000 // 33 minutes of 25 a second: a lead of 20 s, by the vehicle
+	random := rand.New(rand.NewPCG(1, 2))
+	var clock Clock
+	start := time.Now()
+	var last time.Duration
+	for i := range frames {
+		stamp := uint64(epoch + 40*i)
+		arrival := start.Add(time.Duration(i)*39_600*time.Microsecond + time.Duration(random.IntN(20))*time.Millisecond)
+		video := clock.PTS(TrackVideo, stamp, arrival)
+		audio := clock.PTS(TrackAudio, stamp, arrival)
+		if step := video - last; i > 0 && (step < 15*time.Millisecond || step > 65*time.Millisecond) {
+			t.Fatalf("frame %d: a step of %v", i, step)
+		}
+		if apart := audio - video; apart.Abs() > 40*time.Millisecond {
+			t.Fatalf("frame %d: sound is %v from the picture", i, apart)
+		}
+		if lead := video - arrival.Sub(start); lead > maxAhead+40*time.Millisecond {
+			t.Fatalf("frame %d: %v ahead", i, lead)
+		}
+		last = video
 	}
 }
 
