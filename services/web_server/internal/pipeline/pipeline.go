@@ -110,7 +110,7 @@ func (p *Pipeline) Attach(format string) *Output {
 		return o
 	}
 	if !p.audio.running() {
-		p.report(p.audio.start(silenceRate, p.clock()))
+		p.report(p.audio.open(p.clock()))
 	}
 	p.join(o)
 	p.outputs[o] = struct{}{}
