@@ -1,5 +1,7 @@
 package jt1078
 
+import "bytes"
+
 // DefaultMaxFrame caps a frame. Key frames of 1080p vehicles stay below 1 MiB.
 const DefaultMaxFrame = 4 << 20
 
@@ -71,13 +73,17 @@ func (a *Assembler) Held() int {
 	return n
 }
 
-// Trim lets go of buffers kept for frames to come, and of the last frame given out.
+// Trim lets go of buffers kept for frames to come, of the last frame given out, and of room that unfinished frames have
+// far more of than they need.
 func (a *Assembler) Trim() {
 	for i := range a.tracks {
 		t := &a.tracks[i]
 		t.spare = nil
-		if !t.open && !t.held {
+		switch {
+		case !t.open && !t.held:
 			t.buf = nil
+		case cap(t.buf)/2 > len(t.buf):
+			t.buf = bytes.Clone(t.buf)
 		}
 	}
 }

@@ -436,4 +436,20 @@ func TestAssemblerHeldAndTrim(t *testing.T) {
 	if a.Trim(); a.Held() != 0 {
 		t.Errorf("holds %d bytes of nothing", a.Held())
 	}
+
+	push(SubpackageFirst)
+	for range 100 {
+		push(SubpackageMiddle)
+	}
+	push(SubpackageLast) // leaves a large buffer
+	push(SubpackageFirst)
+	push(SubpackageMiddle)
+	push(SubpackageLast)
+	push(SubpackageFirst) // begins in it
+	if a.Trim(); a.Held() < 900 || a.Held() > 2000 {
+		t.Errorf("holds %d bytes of an unfinished frame of 900", a.Held())
+	}
+	if f, ok := push(SubpackageLast); !ok || len(f.Data) != 1800 {
+		t.Errorf("got %d bytes, %v", len(f.Data), ok)
+	}
 }

@@ -16,8 +16,8 @@ type Commander interface {
 	// ErrUnreachable, ErrRefused and context.DeadlineExceeded: no reply came, though the vehicle may have been told and
 	// dial all the same.
 	StartLive(ctx context.Context, id jt1078.StreamID, stream Substream) (acknowledged bool, err error)
-	// StopLive asks the vehicle to end it (0x9102). With ErrUnreachable it is called again for
-	// some seconds; otherwise errors are for the log. The hub closes the connection in any case.
+	// StopLive asks the vehicle to end it (0x9102). With ErrUnreachable it is called again for some seconds; otherwise
+	// errors are for the log. The hub closes the connection in any case.
 	StopLive(ctx context.Context, id jt1078.StreamID, stream Substream) error
 }
 

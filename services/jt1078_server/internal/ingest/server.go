@@ -193,7 +193,7 @@ var (
 	errIdle       = errors.New("no frame came within ingest.idle_timeout")
 	errGarbage    = errors.New("too much that is no JT/T 1078 packet (ingest.max_garbage)")
 	errChannels   = errors.New("too many channels on one connection (ingest.max_channels)")
-	errUnfinished = errors.New("unfinished frames of twice ingest.max_frame on one connection")
+	errUnfinished = errors.New("unfinished frames take more than twice ingest.max_frame of memory")
 	errTooFast    = errors.New("too many new channels (ingest.new_channels_per_second)")
 	errUnknown    = errors.New("the vehicle is not known and nobody waits for it (ingest.accept)")
 	errVehicleEnd = errors.New("the vehicle has closed the connection")
