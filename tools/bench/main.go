@@ -1,7 +1,7 @@
 // Command bench measures the suite beside what it cannot beat: the same work, in the same run, by the least code that
 // can do it. What it prints is Markdown; docs/performance.md explains it.
 //
-//	go run ./tools/bench                                    everything, about twelve minutes
+//	go run ./tools/bench                                    everything, about ten minutes
 //	go run ./tools/bench ingest --streams 200,500           vehicles that nobody watches, beside a TCP sink
 //	go run ./tools/bench relay                              a subscriber a stream, beside a TCP relay
 //	go run ./tools/bench parse                              packets to frames, beside a walk over the headers
