@@ -107,16 +107,6 @@ func (h *testHub) count() (subscribers, dropped int) {
 	return len(h.subscribers), h.dropped
 }
 
-// end makes every subscriber's Next return err.
-func (h *testHub) end(err error) {
-	h.mutex.Lock()
-	defer h.mutex.Unlock()
-	h.last = err
-	for s := range h.subscribers {
-		close(s.ended)
-	}
-}
-
 func (s *testSubscriber) Next(ctx context.Context) (mem.Buffer, error) {
 	select {
 	case event := <-s.events:

@@ -72,7 +72,7 @@ func (c *Commander) road(sim jt1078.SIM) (string, error) {
 
 // StartLive implements hub.Commander.
 func (c *Commander) StartLive(ctx context.Context, id jt1078.StreamID, stream hub.Substream) (acknowledged bool, err error) {
-	road, err := c.do(ctx, "live_start", id, func(road string) error {
+	road, err := c.do("live_start", id, func(road string) error {
 		if road == roadRedis {
 			return c.elsewhere(id, c.Queue.StartLive(ctx, id, jt808.StreamType(stream), c.Live))
 		}
@@ -107,7 +107,7 @@ func (c *Commander) elsewhere(id jt1078.StreamID, err error) error {
 
 // StopLive implements hub.Commander.
 func (c *Commander) StopLive(ctx context.Context, id jt1078.StreamID, stream hub.Substream) error {
-	_, err := c.do(ctx, "live_stop", id, func(road string) error {
+	_, err := c.do("live_stop", id, func(road string) error {
 		if road == roadRedis {
 			return c.Queue.StopLive(ctx, id, jt808.StreamType(stream), c.Live)
 		}
@@ -119,7 +119,7 @@ func (c *Commander) StopLive(ctx context.Context, id jt1078.StreamID, stream hub
 }
 
 // do runs one command down its road, measures it and tells of it.
-func (c *Commander) do(ctx context.Context, name string, id jt1078.StreamID, run func(road string) error) (road string, err error) {
+func (c *Commander) do(name string, id jt1078.StreamID, run func(road string) error) (road string, err error) {
 	started := time.Now()
 	road, err = c.road(id.SIM)
 	if err == nil {

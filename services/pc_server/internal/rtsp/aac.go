@@ -84,7 +84,7 @@ var silentAAC = map[int][]byte{
 
 // silence is the payloads of a silent access unit, nil where there is none for so many channels.
 func (a *aac) silence() [][]byte {
-	payloads, _ := a.payloads(silentAAC[a.config.ChannelCount])
+	payloads, _ := a.payloads(silentAAC[a.config.ChannelCount]) //nolint:staticcheck // gortsplib 4.16.2 reads the same field
 	return payloads
 }
 

@@ -76,7 +76,7 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 		h.metrics.describes.WithLabelValues(strconv.Itoa(int(response.StatusCode))).Inc()
 	}
 	if err != nil {
-		return response, nil, nil
+		return response, nil, nil //nolint:nilerr // it is in the response; gortsplib would close the connection for an error
 	}
 	(*Server)(h).lease(leaseKey{clientOf(ctx.Conn), key}, hold)
 	return response, hold.served, nil

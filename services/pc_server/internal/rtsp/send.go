@@ -87,7 +87,7 @@ func (v *viewer) report(t track, timestamp int64, now time.Time) {
 	out := v.out[t]
 	out.reported = now
 	// When the write queue is full the report is left out; another one follows.
-	v.session.WritePacketRTCP(out.media, &rtcp.SenderReport{ //nolint:errcheck
+	v.session.WritePacketRTCP(out.media, &rtcp.SenderReport{ //nolint:errcheck // left out when the queue is full
 		SSRC:        out.ssrc,
 		NTPTime:     ntpTime(v.origin.Add(out.clock.duration(timestamp))),
 		RTPTime:     out.offset + uint32(timestamp),

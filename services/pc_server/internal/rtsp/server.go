@@ -72,7 +72,7 @@ func (s *Server) Initialize() error {
 func (s *Server) Wait() error {
 	err := s.rtsp.Wait()
 	if s.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it ended because of Close
 	}
 	return fmt.Errorf("the RTSP server has ended: %w", err)
 }

@@ -179,7 +179,7 @@ func (a *audioTrack) write(f *media.Frame, pts time.Duration) ([]*Unit, error) {
 	pcm, err := a.decoder.Decode(a.pcm[:0], f.Data)
 	if err != nil {
 		a.metrics.audioErrors.Inc()
-		return nil, nil // counted; a packet's loss is not worth a line
+		return nil, nil //nolint:nilerr // counted; a packet's loss is not worth a line
 	}
 	a.pcm = pcm
 	pcm = mono(pcm, a.decoder.Channels())

@@ -26,9 +26,8 @@ func burst(group []*Unit, end time.Duration) []*Unit {
 	}
 	units := make([]*Unit, n)
 	next := end + time.Millisecond
-	for i, u := range group {
-		i = n - 1 - i
-		u = group[i]
+	for i := n - 1; i >= 0; i-- {
+		u := group[i]
 		dts := min(at(u.DTS), next-time.Millisecond)
 		units[i] = u.at(dts, at(u.PTS))
 		next = dts

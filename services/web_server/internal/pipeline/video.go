@@ -51,7 +51,7 @@ func (v *videoTrack) unit(f *media.Frame, pts time.Duration) (*Unit, error) {
 	v.nalus = media.AppendNALUs(v.nalus[:0], f.Data)
 	changed, err := v.sets.Observe(v.codec, v.nalus)
 	if err != nil {
-		v.count(errorParameterSets, err)
+		_ = v.count(errorParameterSets, err) // the frame may be shown all the same
 	}
 	if changed && v.sets.Complete(v.codec) {
 		format, formatErr := newVideoFormat(v.codec, &v.sets)
@@ -84,7 +84,7 @@ func (v *videoTrack) decodingTime(pts time.Duration) time.Duration {
 	if ticks, err := v.dts.Extract(v.pictures, int64(pts*9/100_000)); err == nil {
 		dts = time.Duration(ticks) * 100_000 / 9
 	} else {
-		v.count(errorDTS, err)
+		_ = v.count(errorDTS, err) // shown in the order in which it came
 		v.dts = newDTSExtractor(v.codec)
 	}
 	v.pictures = v.pictures[sets:]
